@@ -1,0 +1,50 @@
+"""The bell: a Celery message that says "look at this run". It may be lost, doubled or late without harm.
+
+The web rings by name and on commit; it never imports the engine. Messages expire: a stale hint is useless.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from celery import current_app
+from django.db import transaction
+
+DRIVE = "flowforge.engine.drive"
+WORK = "flowforge.engine.work"
+CONTROL_QUEUE = "control"
+EXPIRES_SECONDS = 60
+
+log = logging.getLogger("flowforge.bell")
+
+_listeners: list[Callable[[uuid.UUID], None]] = []
+
+
+def drive(run_id: uuid.UUID) -> None:
+    """Hint that a run has something to decide, once the current transaction is committed."""
+    transaction.on_commit(lambda: drive_now(run_id))
+
+
+def drive_now(run_id: uuid.UUID) -> None:
+    """Hint at once: for callers that have committed already."""
+    for listener in _listeners:
+        listener(run_id)
+    _send(DRIVE, [str(run_id)], CONTROL_QUEUE)
+
+
+def work_now(run_id: uuid.UUID, queue: str, count: int = 1) -> None:
+    """Hint `count` workers of a queue that this run has steps to claim."""
+    for _ in range(count):
+        _send(WORK, [str(run_id), queue], queue)
+
+
+def listen(listener: Callable[[uuid.UUID], None]) -> None:
+    """Be told of each hint rung in this process (the engine wakes what it runs here without the broker's delay)."""
+    _listeners.append(listener)
+
+
+def _send(name: str, args: list[str], queue: str) -> None:
+    try:
+        current_app.send_task(name, args=args, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True)
+    except Exception as error:  # noqa: BLE001  whatever the broker's client raises: the sweep finds the run within a second or two
+        log.warning("bell lost: %s %s: %s", name, args, error)

@@ -1,0 +1,96 @@
+"""A workflow's definition as values. `validation.py` makes one from a client's document, or says all that is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from flowforge.core.json import Json
+
+Join = Literal["all", "any", "strict"]
+On = Literal["success", "failure", "always"]
+
+MAX_NODES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """How often and when an attempt follows a failed one; delays in seconds."""
+
+    max_attempts: int = 1
+    initial_delay: float = 1.0
+    max_delay: float = 300.0
+    backoff_factor: float = 2.0
+    jitter: float = 0.1  # share of the delay by which it varies, either way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A step of the graph, with everything that the run's config gives it by default filled in."""
+
+    id: str
+    position: int  # its place in `nodes`: the last tie-breaker of every order
+    type: str
+    name: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    retry: RetryPolicy = RetryPolicy()
+    timeout_seconds: float | None = None  # of an attempt; None: the step type's own default
+    priority: int = 0  # higher first
+    join: Join = "all"
+    when: str | None = None  # expression; false: skipped
+    on_error: Literal["fail", "continue"] = "fail"
+    queue: str | None = None  # worker pool; None: the step type's own
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edge:
+    position: int  # its place in `edges`
+    source: str
+    target: str
+    on: On = "success"
+    when: str | None = None  # a branch label, or an expression if it holds {{ }}
+
+    @property
+    def is_expression(self) -> bool:
+        return self.when is not None and "{{" in self.when
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """`config` of a definition. Durations in seconds."""
+
+    max_concurrency: int = 10  # steps of one run at a time
+    timeout_seconds: float | None = None  # of the whole run
+    retry: RetryPolicy = RetryPolicy()
+    priority: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A valid graph: ids are unique, edges join nodes that exist, there is no cycle. Immutable; cached by version."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    config: RunConfig = RunConfig()
+    input_schema: Mapping[str, Any] | None = None
+    output: Json = None  # expressions; None: the outputs of the nodes that nothing follows
+
+    @cached_property
+    def by_id(self) -> dict[str, Node]:
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def incoming(self) -> dict[str, tuple[Edge, ...]]:
+        """Edges by target; a root has none."""
+        found: dict[str, list[Edge]] = {node.id: [] for node in self.nodes}
+        for edge in self.edges:
+            found[edge.target].append(edge)
+        return {node: tuple(edges) for node, edges in found.items()}
+
+    @cached_property
+    def outgoing(self) -> dict[str, tuple[Edge, ...]]:
+        """Edges by source."""
+        found: dict[str, list[Edge]] = {node.id: [] for node in self.nodes}
+        for edge in self.edges:
+            found[edge.source].append(edge)
+        return {node: tuple(edges) for node, edges in found.items()}

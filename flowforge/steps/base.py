@@ -1,0 +1,148 @@
+"""What a step type is. One file a type beside this one; own types come by the entry-point group `flowforge.steps`.
+
+A step type knows nothing of the database, Celery or Django: what it needs of the world comes in its `Context`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from flowforge.core.errors import Fault
+from flowforge.core.json import Json
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+# --- outcomes: a closed set ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """The step is done."""
+
+    output: Json = None
+    branch: str | None = None  # the label that outgoing edges' `when` are compared with
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """This attempt failed; whether another follows is the retry policy's to say."""
+
+    code: str  # stable, snake_case: `timeout`, `exit_code`, `http_status` …
+    message: str
+    retryable: bool = True  # False: another attempt cannot help (bad config, a refused target)
+    retry_after_seconds: float | None = None  # the other side's wish (Retry-After)
+    details: Mapping[str, Json] = field(default_factory=dict)
+    output: Json = None  # what there is to show all the same: exit code, the answer's body
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """Nothing to do before `until` (or before an outside event): the step holds no process while it waits."""
+
+    until: datetime | None
+    then: Completed = Completed()  # the outcome once `until` has come
+
+
+Outcome = Completed | Failed | Waiting
+
+
+class StepCancelled(Exception):
+    """Raised inside a step by its helpers when it has to stop: cancelled, timed out or handed back."""
+
+
+# --- what a step is given -----------------------------------------------------------------------------------------
+
+
+class CancelToken:
+    """Says once that a step has to stop, and calls whoever can end its work (kill a process, shut a socket)."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self.reason: str = ""  # `cancelled`, `timeout` or `drain`
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep at most `seconds`; True if it has to stop."""
+        return self._event.wait(seconds)
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Call `callback` from the cancelling thread; at once if it is cancelled already."""
+        with self._lock:
+            if not self._event.is_set():
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def cancel(self, reason: str) -> None:
+        """Idempotent: the first reason stays."""
+        with self._lock:
+            if self._event.is_set():
+                return
+            self.reason = reason
+            self._event.set()
+            callbacks = list(self._callbacks)
+        for callback in callbacks:
+            callback()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One attempt of one step."""
+
+    run_id: str
+    node_id: str
+    index: int | None
+    attempt: int  # from 1
+    config: Mapping[str, Any]  # rendered: no expressions left
+    idempotency_key: str  # the same for every attempt of this step
+    now: datetime
+    timeout_seconds: float | None  # of this attempt; the engine cancels at its end with reason "timeout"
+    cancel: CancelToken
+    log: Callable[[LogLevel, str], None]  # one line; bounded, masked and stored as it comes
+    settings: "StepSettings"
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSettings:
+    """What the operator allows and provides; built once from the Django settings by the engine."""
+
+    home: Path  # scratch directories live under home/scratch
+    file_roots: Sequence[Path] = ()
+    allow_private_targets: Sequence[str] = ()  # CIDR networks or host names; ("*",): all
+
+
+class StepType(Protocol):
+    """A step type: a stateless object, safe to call from several threads."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # for people
+    description: ClassVar[str]
+    kind: ClassVar[Literal["pure", "effect"]]
+    """pure: a function of config alone, evaluated in the engine's own thread (under a millisecond, no I/O);
+    effect: has effects or takes time; runs at least once per attempt"""
+    queue: ClassVar[Literal["default", "process"]]  # the worker pool: `process` for what starts processes
+    starts_processes: ClassVar[bool]  # a project must allow it in `allowed_step_types`
+    default_timeout_seconds: ClassVar[float | None]
+    config_schema: ClassVar[Mapping[str, Any]]  # JSON Schema 2020-12 of the config as it is written
+    output_schema: ClassVar[Mapping[str, Any]]
+
+    def check(self, config: Mapping[str, Any]) -> list[Fault]:
+        """Faults that the schema cannot express, pointers relative to the config. Strings may hold expressions."""
+        ...
+
+    def branches(self, config: Mapping[str, Any]) -> frozenset[str] | None:
+        """The labels that its edges' `when` can name; None: it has no branch labels; an empty set: any text."""
+        ...
+
+    def run(self, context: Context) -> Outcome:
+        """Do it. An exception is a failed attempt (`step_error`); StepCancelled ends it as the engine asked for."""
+        ...

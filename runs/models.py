@@ -1,0 +1,169 @@
+"""Runs, their steps and their history. Written by `runs.services` (start, intents) and the engine's commit alone."""
+
+from django.db import models
+from django.db.models import Q
+
+from flowforge.core import clock
+from flowforge.core.models import Row
+from flowforge.kernel.states import LIVE_RUN_STATUSES, RUN_STATUSES, STEP_STATUSES
+from flowforge.projects.models import Project
+from workflows.models import Workflow, WorkflowVersion
+
+
+class Run(Row):
+    """One journey through one version of a workflow."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="runs")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="+")
+    workflow_version = models.PositiveIntegerField()  # the number of `version`, for lists
+
+    # --- state: results, written by the engine's fenced commit
+    status = models.CharField(max_length=16, default="pending")
+    status_reason = models.CharField(max_length=200, null=True)  # noqa: DJ001  null is "no reason" in the contract
+    attempt = models.PositiveIntegerField(default=1)  # `:retry` begins the next one
+    outputs = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)  # started_at + config.timeout
+    steps_total = models.PositiveIntegerField(default=0)
+    steps_completed = models.PositiveIntegerField(default=0)
+    steps_failed = models.PositiveIntegerField(default=0)
+    steps_skipped = models.PositiveIntegerField(default=0)
+    retries = models.PositiveIntegerField(default=0)
+    llm_cost = models.FloatField(default=0)
+
+    # --- how it came about
+    inputs = models.JSONField(default=dict)
+    metadata = models.JSONField(default=dict)
+    trigger_type = models.CharField(max_length=32, default="api")
+    trigger_id = models.CharField(max_length=64, null=True)  # noqa: DJ001  null in the contract
+    parent_run = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children")
+    replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="replays")
+    trace_id = models.CharField(max_length=32)
+    traceparent = models.CharField(max_length=64)  # W3C: the span that started it
+    created_by = models.CharField(max_length=80, default="")  # `key:<id>`, `user:<id>`, `schedule:<id>` …
+    run_at = models.DateTimeField(null=True)  # not before this moment
+    priority = models.IntegerField(default=0)
+
+    # --- intent: what people asked for; the engine makes it state
+    cancel_requested_at = models.DateTimeField(null=True)
+    pause_requested_at = models.DateTimeField(null=True)
+
+    # --- the actor's bookkeeping
+    event_seq = models.PositiveIntegerField(default=0)  # seq of the newest event: gapless
+    pokes = models.PositiveIntegerField(default=0)  # hints that came while someone held the lease
+    lease_token = models.PositiveBigIntegerField(default=0)  # fence: rises with each claim
+    lease_owner = models.CharField(max_length=80, default="")
+    lease_expires_at = models.DateTimeField(null=True)
+    wake_at = models.DateTimeField(null=True)  # when someone has to look at it; null: only an outside event moves it
+
+    class Meta(Row.Meta):
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=RUN_STATUSES), name="run_status_known"),
+            models.CheckConstraint(
+                condition=Q(finished_at__isnull=True) | ~Q(status__in=LIVE_RUN_STATUSES), name="run_live_not_finished"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-created_at", "-id"], name="run_listing"),
+            models.Index(fields=["workflow", "-created_at", "-id"], name="run_listing_by_workflow"),
+            # the sweep's only query: engine.timers
+            models.Index(fields=["wake_at"], name="run_wake", condition=Q(wake_at__isnull=False)),
+            # live runs of a project or workflow: limits, archive guard, failed and waiting filters
+            models.Index(
+                fields=["project", "workflow", "status"],
+                name="run_live",
+                condition=Q(status__in=LIVE_RUN_STATUSES),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"
+
+
+class StepRun(models.Model):
+    """A node of a run (a `map` item has an index). The row appears when the step becomes ready or is skipped."""
+
+    id = models.UUIDField(primary_key=True)  # core.ids.step_id(run, node, index)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    node_id = models.CharField(max_length=100)
+    index = models.IntegerField(default=-1)  # item of a `map`; -1: not an item
+    status = models.CharField(max_length=16)
+    attempt = models.PositiveIntegerField(default=0)  # executions that began; a lost worker's is not counted
+    max_attempts = models.PositiveIntegerField(default=1)
+    priority = models.IntegerField(default=0)
+    queue = models.CharField(max_length=64, default="default")
+    inputs = models.JSONField(null=True)  # the rendered config, secrets masked
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    branch = models.CharField(max_length=200, null=True)  # noqa: DJ001  null is "no branch"
+    sanitized = models.BooleanField(default=False)
+    worker = models.CharField(max_length=80, default="")
+    available_at = models.DateTimeField(default=clock.now)  # may be claimed from then on: retry and delay live here
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)  # of this attempt
+    lease_token = models.PositiveBigIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True)
+    lost_count = models.PositiveSmallIntegerField(default=0)  # workers lost in a row
+
+    class Meta:
+        ordering = ["run", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "node_id", "index"], name="step_once"),
+            models.CheckConstraint(condition=Q(status__in=STEP_STATUSES), name="step_status_known"),
+        ]
+        indexes = [
+            # the claim of a worker: engine.store.claim_steps
+            models.Index(
+                fields=["run", "queue", "-priority", "available_at"],
+                name="step_claim",
+                condition=Q(status__in=["pending", "retrying"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_id} ({self.status})"
+
+
+class RunEvent(models.Model):
+    """One transition, or one line of a step's log. (run, seq) is its key: gapless, in order, told once.
+
+    Logs are events too (`step.log`), so that a subscriber sees them in their place; `step_log` finds a step's own.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "seq")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    at = models.DateTimeField(default=clock.now)
+    event = models.CharField(max_length=32)
+    step_id = models.UUIDField(null=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["run", "seq"]
+        indexes = [
+            models.Index(fields=["step_id", "seq"], name="event_step_log", condition=Q(event="step.log")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.event}"
+
+
+class DedupeKey(models.Model):
+    """Who gave this `dedupe_key` first within 24 hours: the run that everyone after gets."""
+
+    id = models.BigAutoField(primary_key=True)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    run_id = models.UUIDField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["workflow", "key"], name="dedupe_once")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,53 @@
+"""Workflows and their immutable versions."""
+
+from django.db import models
+from django.db.models import Q
+
+from flowforge.core.models import EditableRow, Row
+from flowforge.projects.models import Project, User
+
+
+class Workflow(EditableRow):
+    """A named graph of steps. What it does stands in its versions; runs keep the version that they began with."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        PAUSED = "paused"
+        ARCHIVED = "archived"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="workflows")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True, default="")
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    version = models.PositiveIntegerField(default=1)  # the current one
+    tags = models.JSONField(default=list, blank=True)
+
+    class Meta(EditableRow.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "paused", "archived"]), name="workflow_status_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-created_at", "-id"], name="workflow_listing"),
+            models.Index(fields=["project", "name"], name="workflow_by_name"),  # import matches by name
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkflowVersion(Row):
+    """A definition as it was saved once: never changed, never deleted while its workflow lives."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
+    version = models.PositiveIntegerField()
+    definition = models.JSONField()  # {nodes, edges, config, input_schema, output}: kernel.definition.normalise
+    definition_hash = models.CharField(max_length=64)  # SHA-256 of its canonical JSON
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta(Row.Meta):
+        constraints = [models.UniqueConstraint(fields=["workflow", "version"], name="workflow_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} v{self.version}"
