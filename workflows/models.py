@@ -42,7 +42,9 @@ class WorkflowVersion(Row):
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
-    definition = models.JSONField()  # {nodes, edges, config, input_schema, output}: kernel.definition.normalise
+    definition = (
+        models.JSONField()
+    )  # {nodes, edges, config, input_schema, output}: kernel.definition.normalise
     definition_hash = models.CharField(max_length=64)  # SHA-256 of its canonical JSON
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
