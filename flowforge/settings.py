@@ -37,7 +37,7 @@ def _secret_keys() -> list[str]:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                 file.write(secrets.token_urlsafe(64))
         except FileExistsError:
             pass
