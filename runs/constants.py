@@ -1,0 +1,12 @@
+"""Numbers and words of runs that clients may rely on (docs/api.md, section 6)."""
+
+from datetime import timedelta
+from typing import Final
+
+MAX_BATCH: Final = 1000  # runs that one call starts, in one transaction
+MAX_INLINE_STEPS: Final = 1000  # a run of more leaves `steps` out of its detail and pages them
+LOG_TAIL: Final = 20  # newest log lines that a step shows
+MAX_WAIT_SECONDS: Final = 60.0
+DEDUPE_WINDOW: Final = timedelta(hours=24)
+
+TRIGGER_TYPES: Final = ("api", "schedule", "webhook", "event", "workflow", "replay", "tool")

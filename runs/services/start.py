@@ -1,0 +1,216 @@
+"""Starting runs. Accepted means durable: when these functions return, the runs and their first events are stored."""
+
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from flowforge.core import bell, clock
+from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
+from flowforge.core.json import Json
+from flowforge.events.schemas import RUN_CREATED
+from flowforge.kernel.definition import Definition
+from flowforge.projects.models import Project
+from runs.models import Run, RunEvent
+from runs.selectors import version_id_of
+from runs.services.dedupe import claim_keys
+from runs.services.inputs import complete_inputs
+from workflows.models import Workflow
+from workflows.selectors import definition_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trigger:
+    """What made a run begin."""
+
+    type: str = "api"  # runs.constants.TRIGGER_TYPES
+    id: str | None = None  # of the schedule, webhook, event … ; None: a call
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartItem:
+    """What is asked of one run."""
+
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    priority: int | None = None  # None: the definition's own; higher first
+    run_at: datetime | None = None  # not before this moment
+    dedupe_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What all runs of one call have in common."""
+
+    actor: str  # `key:<id>`, `user:<id>` … as in Caller.actor
+    trigger: Trigger = Trigger()
+    traceparent: str = ""  # W3C; empty: a trace of their own begins
+    parent_run_id: uuid.UUID | None = None
+    replay_of_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """The answer to one item."""
+
+    run: Run
+    created: bool  # False: the dedupe key had this run already
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What is to be run."""
+
+    workflow: Workflow
+    number: int
+    version_id: uuid.UUID
+    definition: Definition
+
+
+def start_run(
+    *,
+    workflow: Workflow,
+    inputs: Mapping[str, Json],
+    caller_actor: str,
+    trigger: Trigger = Trigger(),  # noqa: B008  frozen
+    metadata: Mapping[str, Json] | None = None,
+    priority: int | None = None,
+    run_at: datetime | None = None,
+    dedupe_key: str | None = None,
+    traceparent: str = "",
+    version: int | None = None,
+    parent_run: Run | None = None,
+    replay_of: Run | None = None,
+) -> Started:
+    """Store a run of a workflow (loaded with its project) and ring for the engine once it is committed.
+
+    Raises Conflict if the workflow or its project takes no runs, InvalidBody if the inputs don't fit, NotFound for
+    a `version` that is not there. Statements: BEGIN, two INSERTs, COMMIT; a dedupe key costs two more.
+    """
+    item = StartItem(
+        inputs=inputs, metadata=metadata or {}, priority=priority, run_at=run_at, dedupe_key=dedupe_key
+    )
+    origin = Origin(
+        actor=caller_actor,
+        trigger=trigger,
+        traceparent=traceparent,
+        parent_run_id=parent_run and parent_run.id,
+        replay_of_id=replay_of and replay_of.id,
+    )
+    [answer] = start_runs(workflow=workflow, items=[item], origin=origin, version=version)
+    if isinstance(answer, FlowForgeError):
+        raise answer
+    return answer
+
+
+def start_runs(
+    *, workflow: Workflow, items: Sequence[StartItem], origin: Origin, version: int | None = None
+) -> list[Started | FlowForgeError]:
+    """Store many runs of one workflow in one transaction; an answer per item, in their order.
+
+    An item that is wrong in itself gets its error and hinders no other. Raises what concerns them all: Conflict if
+    the workflow or its project takes no runs, NotFound for a `version` that is not there.
+    """
+    _require_startable(workflow)
+    plan = _plan(workflow, version)
+    now = clock.now()
+    drafts = [_draft(plan, item, origin, now) for item in items]
+    with transaction.atomic():
+        holders = _claim(workflow.id, items, drafts, now)
+        new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
+        Run.objects.bulk_create(new)
+        RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        for run in new:
+            if run.run_at is None or run.run_at <= now:
+                bell.drive(run.id)
+        return _answers(drafts, holders, new)
+
+
+def _require_startable(workflow: Workflow) -> None:
+    if workflow.project.status != Project.Status.ACTIVE:
+        raise Conflict(detail="The project is archived.")
+    if workflow.status != Workflow.Status.ACTIVE:
+        raise Conflict(detail=f"The workflow is {workflow.status}: it takes no new runs.")
+
+
+def _plan(workflow: Workflow, version: int | None) -> _Plan:
+    number = workflow.version if version is None else version
+    version_id = version_id_of(workflow.id, number)
+    return _Plan(
+        workflow=workflow, number=number, version_id=version_id, definition=definition_of(version_id)
+    )
+
+
+def _draft(plan: _Plan, item: StartItem, origin: Origin, now: datetime) -> Run | FlowForgeError:
+    """The run that an item asks for, not stored yet, or what is wrong with the item."""
+    try:
+        inputs = complete_inputs(
+            version_id=plan.version_id, definition=plan.definition, given=dict(item.inputs)
+        )
+    except InvalidBody as error:
+        return error
+    traceparent = origin.traceparent or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    run = Run(
+        project_id=plan.workflow.project_id,
+        workflow=plan.workflow,
+        version_id=plan.version_id,
+        workflow_version=plan.number,
+        steps_total=len(plan.definition.nodes),
+        inputs=inputs,
+        metadata=dict(item.metadata),
+        trigger_type=origin.trigger.type,
+        trigger_id=origin.trigger.id,
+        parent_run_id=origin.parent_run_id,
+        replay_of_id=origin.replay_of_id,
+        trace_id=traceparent.split("-")[1],
+        traceparent=traceparent,
+        created_by=origin.actor,
+        created_at=now,
+        run_at=item.run_at,
+        priority=plan.definition.config.priority if item.priority is None else item.priority,
+        wake_at=item.run_at or now,
+        event_seq=1,
+    )
+    return run
+
+
+def _claim(
+    workflow_id: uuid.UUID, items: Sequence[StartItem], drafts: Sequence[Run | FlowForgeError], now: datetime
+) -> dict[uuid.UUID, uuid.UUID]:
+    """Draft's id -> id of the run that has its dedupe key; drafts without a key are absent."""
+    keys = {
+        draft.id: item.dedupe_key
+        for item, draft in zip(items, drafts, strict=True)
+        if isinstance(draft, Run) and item.dedupe_key is not None
+    }
+    if not keys:
+        return {}
+    wanted: dict[str, uuid.UUID] = {}
+    for run_id, key in keys.items():
+        wanted.setdefault(key, run_id)  # of two items with one key, the first gets it
+    held = claim_keys(workflow_id=workflow_id, wanted=wanted, now=now)
+    return {run_id: held[key] for run_id, key in keys.items()}
+
+
+def _created_event(run: Run) -> RunEvent:
+    data = {"status": run.status, "trigger": {"type": run.trigger_type, "id": run.trigger_id}}
+    return RunEvent(run_id=run.id, seq=1, at=run.created_at, event=RUN_CREATED, data=data)
+
+
+def _answers(
+    drafts: Sequence[Run | FlowForgeError], holders: Mapping[uuid.UUID, uuid.UUID], new: Sequence[Run]
+) -> list[Started | FlowForgeError]:
+    """What each item is told; runs that a dedupe key had before are read, in one query."""
+    known = {run.id: run for run in new}
+    missing = set(holders.values()) - known.keys()
+    if missing:
+        known |= Run.objects.select_related("workflow").in_bulk(missing)
+    return [
+        draft
+        if isinstance(draft, FlowForgeError)
+        else Started(run=known[holders.get(draft.id, draft.id)], created=draft.id in known)
+        for draft in drafts
+    ]

@@ -1,0 +1,62 @@
+"""Waiting for a run to end without polling hard: told by the engine of this process, looking now and then for others."""
+
+import threading
+import time
+import uuid
+
+from django.conf import settings
+
+from flowforge.kernel.states import ENDED_RUN_STATUSES
+from runs.models import Run
+
+FIRST_LOOK_SECONDS = 0.005
+LONGEST_LOOK_SECONDS = 0.25
+_SPARE_THREADS = 4  # of the web server's, kept free of callers who wait
+
+_waiters: dict[uuid.UUID, set[threading.Event]] = {}
+_lock = threading.Lock()
+_places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS - _SPARE_THREADS))
+
+
+def notify_ended(run_id: uuid.UUID) -> None:
+    """Wake whoever in this process waits for the run; called once its terminal state is committed."""
+    with _lock:
+        for event in _waiters.get(run_id, ()):
+            event.set()
+
+
+def wait_until_ended(run_id: uuid.UUID, seconds: float) -> bool:
+    """Block until the run has ended or the time is up; True if it has ended.
+
+    Where too many callers wait already, it looks once and gives up: waiting must not use up the web server's threads.
+    """
+    if not _places.acquire(blocking=False):
+        return _has_ended(run_id)
+    event = threading.Event()
+    with _lock:
+        _waiters.setdefault(run_id, set()).add(event)
+    try:
+        return _look_until(run_id, event, time.monotonic() + seconds)
+    finally:
+        with _lock:
+            _waiters[run_id].discard(event)
+            if not _waiters[run_id]:
+                del _waiters[run_id]
+        _places.release()
+
+
+def _look_until(run_id: uuid.UUID, event: threading.Event, deadline: float) -> bool:
+    """The first look comes after the waiter is known: an end between the two is seen by one of them."""
+    pause = FIRST_LOOK_SECONDS
+    while not _has_ended(run_id):
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return False
+        if event.wait(min(pause, remaining)):
+            return True
+        pause = min(pause * 2, LONGEST_LOOK_SECONDS)
+    return True
+
+
+def _has_ended(run_id: uuid.UUID) -> bool:
+    return Run.objects.filter(id=run_id, status__in=ENDED_RUN_STATUSES).exists()
