@@ -6,6 +6,7 @@ Without any variable this is the embedded default: SQLite under FLOWFORGE_HOME a
 import os
 import secrets
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
     "rest_framework",
-    "rest_framework_simplejwt.token_blacklist",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -204,12 +204,13 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
     "POSTPROCESSING_HOOKS": ["flowforge.api.openapi.finish"],
 }
-SIMPLE_JWT: dict[str, Any] = {
-    "ALGORITHM": "HS256",
+SIMPLE_JWT: dict[str, Any] = {  # read by flowforge.projects.tokens, which pins HS256 and derives its own signing key
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
     "ISSUER": "flowforge",
     "AUDIENCE": "flowforge-api",
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
+    "TOKEN_TYPE_CLAIM": "typ",
+    "LEEWAY": 5,  # seconds that the clocks of two hosts may differ
 }
 RATE_LIMITS = {  # per minute; a project may override the first three in its settings
     "general": env.str("FLOWFORGE_RATE_GENERAL", default="1000/m"),

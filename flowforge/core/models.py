@@ -11,7 +11,7 @@ from flowforge.core.ids import new_id
 class Row(models.Model):
     """A row with a UUIDv7 key and `created_at`."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    id: "models.UUIDField[uuid.UUID, uuid.UUID]" = models.UUIDField(primary_key=True, default=new_id, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""People, projects, memberships, API keys and idempotency records."""
+"""People, their logins, projects, memberships, API keys and idempotency records."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -8,6 +8,7 @@ from flowforge.core import clock
 from flowforge.core.ids import new_id
 from flowforge.core.models import EditableRow, Row
 from flowforge.projects.constants import ROLES
+from flowforge.projects.scoping import ScopedQuerySet
 
 
 class User(AbstractUser):
@@ -21,6 +22,37 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.username
+
+    def set_password(self, raw_password: str | None) -> None:
+        """A new password ends every token that was given out under the old one."""
+        super().set_password(raw_password)
+        self.token_version += 1
+
+
+class TokenFamily(Row):
+    """One login: the chain of refresh tokens that rotate from it, of which only the newest is good.
+
+    One row a login, whatever number of times it rotates: consuming a refresh token is one guarded update of
+    `refresh_jti`, and what isn't the newest any more gives itself away as stolen or sent twice.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="token_families")
+    refresh_jti = models.CharField(max_length=64)  # id of the one refresh token that may be used
+    expires_at = models.DateTimeField()  # of that token
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(Row.Meta):
+        verbose_name_plural = "token families"
+        indexes = [models.Index(fields=["expires_at"], name="token_family_expiry")]  # the cleaner's query
+
+    def __str__(self) -> str:
+        return f"login of {self.user} at {self.created_at}"
+
+
+class ProjectQuerySet(ScopedQuerySet["Project"]):
+    """A project belongs to itself."""
+
+    project_path = "id"
 
 
 class Project(EditableRow):
@@ -36,6 +68,8 @@ class Project(EditableRow):
     members: "models.ManyToManyField[User, Membership]" = models.ManyToManyField(
         User, through="Membership", related_name="projects"
     )
+
+    objects = ProjectQuerySet.as_manager()
 
     class Meta(EditableRow.Meta):
         constraints = [
@@ -75,6 +109,8 @@ class ApiKey(Row):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ScopedQuerySet["ApiKey"].as_manager()
 
     class Meta(Row.Meta):
         indexes = [models.Index(fields=["project", "-created_at", "-id"], name="apikey_listing")]

@@ -1,0 +1,80 @@
+"""Reading people, projects and keys."""
+
+import uuid
+from collections.abc import Mapping
+
+from flowforge.api.caller import Caller
+from flowforge.core.errors import Conflict, Fault, InvalidBody
+from flowforge.projects.constants import ROLE_SCOPES
+from flowforge.projects.models import ApiKey, Membership, Project, TokenFamily
+
+
+def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
+    """What a person may do: project -> scopes of the membership's role."""
+    roles = Membership.objects.filter(user_id=user_id).values_list("project_id", "role")
+    return {project_id: ROLE_SCOPES[role] for project_id, role in roles}
+
+
+def role_of(user_id: uuid.UUID, project_id: uuid.UUID) -> str | None:
+    """The role that a person has in a project, None without one."""
+    return Membership.objects.filter(user_id=user_id, project_id=project_id).values_list("role", flat=True).first()
+
+
+def live_key(key_hash: str) -> ApiKey | None:
+    """The key of that hash, with its project and creator: unless revoked, its project archived or its creator disabled.
+
+    Whether it has expired is for the caller to ask: the answer changes by itself.
+    """
+    return (
+        ApiKey.objects.select_related("project", "created_by")
+        .filter(key_hash=key_hash, revoked_at=None, project__status=Project.Status.ACTIVE)
+        .exclude(created_by__is_active=False)
+        .first()
+    )
+
+
+def live_family(family_id: uuid.UUID) -> TokenFamily | None:
+    """A login that has not been ended, with its person: unless that person is disabled."""
+    return (
+        TokenFamily.objects.select_related("user").filter(pk=family_id, revoked_at=None, user__is_active=True).first()
+    )
+
+
+def resolve_project(
+    caller: Caller, given: uuid.UUID | str | None, *, scope: str, pointer: str = "/project_id"
+) -> Project:
+    """The project that a body means, to write into.
+
+    `given` is what stands at `pointer`, None if nothing does: then a key's own project or a person's only one is
+    meant. Raises InvalidBody (422) when the project is unknown or not the caller's, or when none is named and several
+    could be meant; PermissionMissing (403) when the scope is missing; Conflict (409) when it is archived.
+    """
+    project_id = given or caller.sole_project_id
+    if project_id is None:
+        raise InvalidBody(faults=[Fault(pointer=pointer, code="required", detail="Say which project is meant.")])
+    project = _visible_project(caller, project_id)
+    if project is None:
+        raise InvalidBody(faults=[Fault(pointer=pointer, code="not_found", detail="There is no such project.")])
+    caller.require(scope, project.pk)
+    require_active(project)
+    return project
+
+
+def _visible_project(caller: Caller, project_id: uuid.UUID | str) -> Project | None:
+    try:
+        key = uuid.UUID(str(project_id))
+    except ValueError:
+        return None
+    return Project.objects.visible_to(caller).filter(pk=key).first()
+
+
+def require_active(project: Project) -> None:
+    """Raises Conflict (409) for an archived project: it can be read, not written."""
+    if project.status != Project.Status.ACTIVE:
+        raise Conflict(detail="The project is archived.")
+
+
+def allowed_step_types(settings: Mapping[str, object]) -> frozenset[str] | None:
+    """The step types that a project's settings allow; None: all but those that start processes."""
+    named = settings.get("allowed_step_types")
+    return frozenset(named) if isinstance(named, list) else None
