@@ -228,6 +228,7 @@ STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted p
 
 # --- what is reached upwards, by name (docs/architecture.md) ------------------------------------------------------
 EVENT_SINKS: list[str] = []
+IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
 
 # --- the engine ---------------------------------------------------------------------------------------------------

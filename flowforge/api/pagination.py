@@ -1,0 +1,164 @@
+"""Pages: by signed keyset cursor (the default) or numbered (`?page=`).
+
+`page_of` is the pure part: it works on querysets of models, of `values()` and of `values_list()`. A cursor names the
+last row that was seen by its key, is signed, and is bound to its listing (path and filters).
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db.models import F, Model, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
+from django.http import HttpRequest
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flowforge.core import json
+from flowforge.core.errors import InvalidCursor, InvalidQuery
+from flowforge.core.json import Json
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 100
+MAX_PAGE: Final = 1_000_000
+NEWEST_FIRST: Final = ("created_at", "id")
+POSITION: Final = ("limit", "cursor", "page")  # say where in a listing, not which listing
+_SIGNATURE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Some rows of a listing, and the `meta` of the envelope that tells how to go on."""
+
+    rows: Sequence[Any]
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageParams:
+    """What a client asked for."""
+
+    listing: bytes  # path and filters: a cursor is good for one listing alone
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+    page: int | None = None  # numbered paging; None: by cursor
+
+
+def page_params(request: HttpRequest | Request, *, max_limit: int = MAX_LIMIT) -> PageParams:
+    """Read `limit`, `cursor` and `page`. Raises InvalidQuery."""
+    query = request.GET
+    if not query:
+        return PageParams(listing=request.path.encode())
+    if "page" in query and "cursor" in query:
+        raise InvalidQuery(detail="Give either page or cursor.")
+    filters = sorted((name, values) for name, values in query.lists() if name not in POSITION)
+    return PageParams(
+        listing=request.path.encode() + json.dumps(filters),
+        limit=_number("limit", query.get("limit"), DEFAULT_LIMIT, max_limit),
+        cursor=query.get("cursor"),
+        page=_number("page", query["page"], 1, MAX_PAGE) if "page" in query else None,
+    )
+
+
+def page_of(queryset: QuerySet[Any, Any], params: PageParams, *, key: Sequence[str] = NEWEST_FIRST) -> Page:
+    """One page of a queryset, greatest key first; the key's columns together are unique and not null.
+
+    Its cost doesn't grow with depth if an index on (filters…, key…) exists. Raises InvalidCursor, InvalidQuery.
+    """
+    ordered = queryset.order_by(*(f"-{name}" for name in key))
+    if params.page is not None:
+        return _numbered(ordered, params.page, params.limit)
+    if params.cursor is not None:
+        seen = _read_cursor(params.cursor, params.listing, queryset.model, key)
+        ordered = ordered.filter(TupleLessThan(Tuple(*(F(name) for name in key)), seen))
+    rows = list(ordered[: params.limit + 1])
+    has_more = len(rows) > params.limit
+    rows = rows[: params.limit]
+    cursor = _cursor(_key_of(rows[-1], key, queryset), params.listing) if has_more else None
+    return Page(rows=rows, meta={"cursor": cursor, "has_more": has_more})
+
+
+def _numbered(ordered: QuerySet[Any, Any], page: int, limit: int) -> Page:
+    total = ordered.count()
+    total_pages = -(-total // limit)
+    if page > max(total_pages, 1):
+        raise InvalidQuery(detail=f"page is {page}, but there are {total_pages}.")
+    rows = list(ordered[(page - 1) * limit : page * limit])
+    return Page(rows=rows, meta={"total": total, "page": page, "limit": limit, "total_pages": total_pages})
+
+
+def _number(name: str, text: str | None, default: int, greatest: int) -> int:
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= greatest):
+        raise InvalidQuery(detail=f"{name} must be a number from 1 to {greatest}.")
+    return int(text)
+
+
+def _key_of(row: Any, key: Sequence[str], queryset: QuerySet[Any, Any]) -> list[Json]:
+    if isinstance(row, Mapping):
+        return [row[name] for name in key]
+    if isinstance(row, tuple) and not hasattr(row, "_fields"):
+        columns = list(queryset._fields or ())  # type: ignore[attr-defined]  # how values_list() keeps its columns
+        return [row[columns.index(name)] for name in key]
+    return [getattr(row, name) for name in key]
+
+
+def _cursor(values: list[Json], listing: bytes) -> str:
+    payload = json.dumps(values)
+    signed = _signature(payload, listing, settings.SECRET_KEY) + payload
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+
+
+def _read_cursor(text: str, listing: bytes, model: type[Model], key: Sequence[str]) -> tuple[Any, ...]:
+    """The key's values that a cursor holds, as the model's fields read them."""
+    try:
+        raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError, ValueError):
+        raise InvalidCursor(detail="This is no cursor of ours.") from None
+    signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    if not any(hmac.compare_digest(signature, _signature(payload, listing, secret)) for secret in secrets):
+        raise InvalidCursor(detail="The cursor was changed, or belongs to another listing.")
+    try:
+        values = json.loads_trusted(payload)
+        return tuple(model._meta.get_field(name).to_python(value) for name, value in zip(key, values, strict=True))
+    except (ValueError, ValidationError):
+        raise InvalidCursor(detail="The cursor is of another version.") from None
+
+
+def _signature(payload: bytes, listing: bytes, secret: str) -> bytes:
+    message = len(payload).to_bytes(4, "big") + payload + listing
+    return hmac.digest(b"flowforge.cursor:" + secret.encode(), message, "sha256")[:_SIGNATURE_BYTES]
+
+
+class CursorPagination(BasePagination):
+    """DRF's face of `page_of`: numbered when `?page=` is given, else by cursor."""
+
+    page: Page
+
+    def paginate_queryset(self, queryset: QuerySet[Any, Any], request: Request, view: Any = None) -> list[Any]:
+        self.page = page_of(queryset, page_params(request), key=getattr(view, "page_key", NEWEST_FIRST))
+        return list(self.page.rows)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(Page(rows=data, meta=self.page.meta))
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema  # the envelope is added to every answer by flowforge.api.openapi.finish
+
+
+class NumberedPagination(CursorPagination):
+    """Numbered even when `?page=` isn't given: the first page then."""
+
+    def paginate_queryset(self, queryset: QuerySet[Any, Any], request: Request, view: Any = None) -> list[Any]:
+        asked = page_params(request)
+        numbered = PageParams(listing=asked.listing, limit=asked.limit, page=asked.page or 1)
+        self.page = page_of(queryset, numbered, key=getattr(view, "page_key", NEWEST_FIRST))
+        return list(self.page.rows)
