@@ -1,4 +1,7 @@
-"""Write the locks anew: `python requirements/lock.py [--upgrade]`. Every version pinned, every file hashed, no index named."""
+"""Write the locks anew: `python requirements/lock.py [--upgrade]`.
+
+Every version pinned, every file hashed, no index named: pip asks where its own configuration says.
+"""
 
 import subprocess
 import sys

