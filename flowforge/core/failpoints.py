@@ -1,0 +1,104 @@
+"""Faults on purpose: named places where a test kills the process, raises or delays. Off, one costs a look into a dict.
+
+`FLOWFORGE_FAILPOINTS="accept.after_commit:0.05:kill9,drive.before_commit:1:raise:2,work.before_run:1:sleep=0.5"`:
+name, probability, action and, optionally, how often at most. An unknown name or action is refused at start: a fault
+run that misspells its faults would prove nothing.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+NAMES: Final[dict[str, str]] = {
+    "accept.before_commit": "a run's rows are written, not yet committed",
+    "accept.after_commit": "the run is on disk, its bell not rung",
+    "bell.before_send": "a hint is about to go to the broker",
+    "drive.after_claim": "the driver holds the lease, nothing is decided",
+    "drive.before_commit": "a decision round is made, not yet committed",
+    "drive.after_commit": "the round is on disk, its hints not sent",
+    "drive.before_release": "nothing is left to do, the lease still held",
+    "work.after_claim": "a worker has claimed steps, none has begun",
+    "work.before_run": "the step's effect has not happened",
+    "work.after_run": "the effect has happened, its result is only in memory",
+    "work.before_commit": "results are about to be committed",
+    "work.after_commit": "results are on disk, the driver not hinted",
+    "heartbeat.before_renew": "a lease is about to be renewed",
+    "timers.after_select": "due runs are found, none is hinted",
+}
+
+
+class FailpointError(RuntimeError):
+    """What the action `raise` raises; nothing but a test asks for it."""
+
+
+@dataclass
+class _Fault:
+    probability: float
+    act: Callable[[], None]
+    left: float  # how many times more; infinity: no limit
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def strike(self) -> None:
+        """Act, if chance and limit say so; outside the lock, so that a thread that sleeps here holds up no other."""
+        with self.lock:
+            if self.left <= 0 or random.random() >= self.probability:  # noqa: S311  chance, not a secret
+                return
+            self.left -= 1
+        self.act()
+
+
+_active: dict[str, _Fault] = {}
+
+
+def failpoint(name: str) -> None:
+    """A place where a fault may strike; `name` is one of NAMES."""
+    fault = _active.get(name)
+    if fault is not None:
+        fault.strike()
+
+
+def configure(text: str) -> None:
+    """Make the faults of `text` (see above) the active ones; "" ends them all. Raises ValueError, naming the part."""
+    parsed = dict(_parse(part.strip()) for part in text.split(",") if part.strip())
+    _active.clear()
+    _active.update(parsed)
+
+
+def _parse(part: str) -> tuple[str, _Fault]:
+    name, _, rest = part.partition(":")
+    probability, _, rest = rest.partition(":")
+    action, _, limit = rest.partition(":")
+    if name not in NAMES:
+        raise ValueError(f"failpoint {part!r}: there is no {name!r}")
+    try:
+        fault = _Fault(probability=float(probability), act=_action(action), left=float(limit or "inf"))
+    except ValueError as error:
+        raise ValueError(f"failpoint {part!r}: {error}") from None
+    if not 0 <= fault.probability <= 1:
+        raise ValueError(f"failpoint {part!r}: a probability lies between 0 and 1")
+    return name, fault
+
+
+def _action(text: str) -> Callable[[], None]:
+    kind, _, argument = text.partition("=")
+    if text == "kill9":
+        return _kill
+    if text == "raise":
+        return _raise
+    if kind == "sleep":
+        seconds = float(argument)
+        return lambda: time.sleep(seconds)
+    raise ValueError(f"no action {text!r}: kill9, raise or sleep=SECONDS")
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _raise() -> None:
+    raise FailpointError("failpoint")
