@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 RESERVED = frozenset(("limit", "cursor", "page", "expand", "include", "format"))
 
 
-def check_query(request: HttpRequest | Request, known: Collection[str]) -> None:
-    """Raises InvalidQuery that names the first parameter which is neither `known` nor reserved, or is given twice."""
+def check_query(request: HttpRequest | Request, known: Collection[str], repeatable: Collection[str] = ()) -> None:
+    """Raises InvalidQuery that names the first parameter which is neither `known` nor reserved, or is given twice
+    without being `repeatable`."""
     for name, values in request.GET.lists():
         if name not in RESERVED and name not in known:
             raise InvalidQuery(detail=f"There is no query parameter {name!r} here.")
-        if len(values) > 1:
+        if len(values) > 1 and name not in repeatable:
             raise InvalidQuery(detail=f"The query parameter {name!r} is given more than once.")
-        if "\x00" in values[0]:
+        if any("\x00" in value for value in values):
             raise InvalidQuery(detail=f"The query parameter {name!r} holds a NUL.")
 
 

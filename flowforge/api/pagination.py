@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import F, Model, QuerySet
-from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.http import HttpRequest
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -66,22 +66,39 @@ def page_params(request: HttpRequest | Request, *, max_limit: int = MAX_LIMIT) -
     )
 
 
-def page_of(queryset: QuerySet[Any, Any], params: PageParams, *, key: Sequence[str] = NEWEST_FIRST) -> Page:
-    """One page of a queryset, greatest key first; the key's columns together are unique and not null.
+def page_of(
+    queryset: QuerySet[Any, Any],
+    params: PageParams,
+    *,
+    key: Sequence[str] = NEWEST_FIRST,
+    ascending: bool = False,
+) -> Page:
+    """One page of a queryset, greatest key first, with `ascending` least; the key's columns are unique and not null.
 
     Its cost doesn't grow with depth if an index on (filters…, key…) exists. Raises InvalidCursor, InvalidQuery.
     """
-    ordered = queryset.order_by(*(f"-{name}" for name in key))
+    ordered = queryset.order_by(*(name if ascending else f"-{name}" for name in key))
     if params.page is not None:
         return _numbered(ordered, params.page, params.limit)
     if params.cursor is not None:
         seen = _read_cursor(params.cursor, params.listing, queryset.model, key)
-        ordered = ordered.filter(TupleLessThan(Tuple(*(F(name) for name in key)), seen))
+        beyond = TupleGreaterThan if ascending else TupleLessThan
+        ordered = ordered.filter(beyond(Tuple(*(F(name) for name in key)), seen))
     rows = list(ordered[: params.limit + 1])
     has_more = len(rows) > params.limit
     rows = rows[: params.limit]
     cursor = _cursor(_key_of(rows[-1], key, queryset), params.listing) if has_more else None
     return Page(rows=rows, meta={"cursor": cursor, "has_more": has_more})
+
+
+def slice_of(items: Sequence[Any], params: PageParams) -> Page:
+    """One page, by cursor, of what is at hand and never changes, in its own order. Raises InvalidCursor."""
+    values = [0] if params.cursor is None else _opened(params.cursor, params.listing)
+    if len(values) != 1 or not isinstance(values[0], int):
+        raise InvalidCursor(detail="The cursor is of another version.")
+    end = values[0] + params.limit
+    cursor = _cursor([end], params.listing) if end < len(items) else None
+    return Page(rows=items[values[0] : end], meta={"cursor": cursor, "has_more": cursor is not None})
 
 
 def _numbered(ordered: QuerySet[Any, Any], page: int, limit: int) -> Page:
@@ -118,6 +135,15 @@ def _cursor(values: list[Json], listing: bytes) -> str:
 
 def _read_cursor(text: str, listing: bytes, model: type[Model], key: Sequence[str]) -> tuple[Any, ...]:
     """The key's values that a cursor holds, as the model's fields read them."""
+    values = _opened(text, listing)
+    try:
+        return tuple(model._meta.get_field(name).to_python(value) for name, value in zip(key, values, strict=True))
+    except (ValueError, ValidationError):
+        raise InvalidCursor(detail="The cursor is of another version.") from None
+
+
+def _opened(text: str, listing: bytes) -> list[Json]:
+    """What a cursor of this listing holds. Raises InvalidCursor for any other text."""
     try:
         raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError, ValueError):
@@ -126,11 +152,8 @@ def _read_cursor(text: str, listing: bytes, model: type[Model], key: Sequence[st
     secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     if not any(hmac.compare_digest(signature, _signature(payload, listing, secret)) for secret in secrets):
         raise InvalidCursor(detail="The cursor was changed, or belongs to another listing.")
-    try:
-        values = json.loads_trusted(payload)
-        return tuple(model._meta.get_field(name).to_python(value) for name, value in zip(key, values, strict=True))
-    except (ValueError, ValidationError):
-        raise InvalidCursor(detail="The cursor is of another version.") from None
+    values: list[Json] = json.loads_trusted(payload)
+    return values
 
 
 def _signature(payload: bytes, listing: bytes, secret: str) -> bytes:

@@ -31,6 +31,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     rate_bucket: ClassVar[str] = "general"
     rate_buckets: ClassVar[Mapping[str, str]] = {}  # action -> another bucket
     query_params: ClassVar[Mapping[str, Collection[str]]] = {}  # action -> query parameters beside the reserved ones
+    repeatable_params: ClassVar[Collection[str]] = ()  # those that may be given more than once
     filterset_class: ClassVar[type[FilterSet] | None] = None  # of `list`
     produces: ClassVar[Sequence[str]] = ()  # media types beside JSON that Accept may name
     max_body_bytes: int | None = 1024 * 1024  # None: the view reads the stream itself
@@ -61,7 +62,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
             neg = self.perform_content_negotiation(request)
             request.accepted_renderer, request.accepted_media_type = neg
             if request.GET:
-                check_query(request, self._known_query())
+                check_query(request, self._known_query(), self.repeatable_params)
 
     def _known_query(self) -> Collection[str]:
         known = set(self.query_params.get(self.action, ()))
