@@ -1,12 +1,14 @@
 """Reading people, projects and keys."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from django.db.models import Q
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import Conflict, Fault, InvalidBody
 from flowforge.projects.constants import ROLE_SCOPES
-from flowforge.projects.models import ApiKey, Membership, Project, TokenFamily
+from flowforge.projects.models import ApiKey, Membership, Project, TokenFamily, User
 
 
 def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
@@ -18,6 +20,15 @@ def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
 def role_of(user_id: uuid.UUID, project_id: uuid.UUID) -> str | None:
     """The role that a person has in a project, None without one."""
     return Membership.objects.filter(user_id=user_id, project_id=project_id).values_list("role", flat=True).first()
+
+
+def users_by_name_or_id(wanted: Sequence[str]) -> dict[str, uuid.UUID]:
+    """The ids of active people, by the text that named each: an id or a username."""
+    ids = {text: key for text in wanted if (key := _as_uuid(text)) is not None}
+    found = User.objects.filter(Q(pk__in=ids.values()) | Q(username__in=wanted), is_active=True)
+    named = {name: pk for pk, name in found.values_list("pk", "username")}
+    known = set(named.values())
+    return {text: key for text, key in ids.items() if key in known} | {t: named[t] for t in wanted if t in named}
 
 
 def live_key(key_hash: str) -> ApiKey | None:
@@ -61,11 +72,15 @@ def resolve_project(
 
 
 def _visible_project(caller: Caller, project_id: uuid.UUID | str) -> Project | None:
+    key = _as_uuid(str(project_id))
+    return None if key is None else Project.objects.visible_to(caller).filter(pk=key).first()
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
     try:
-        key = uuid.UUID(str(project_id))
+        return uuid.UUID(text)
     except ValueError:
         return None
-    return Project.objects.visible_to(caller).filter(pk=key).first()
 
 
 def require_active(project: Project) -> None:

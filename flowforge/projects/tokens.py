@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
+from flowforge.core import crypto
 from flowforge.core.errors import InvalidCredentials
 
 MAX_LENGTH: Final = 2048  # ours have some 400 characters
@@ -127,7 +126,7 @@ def _read(kind: type[Token], text: str) -> Claims:
 
 @functools.cache
 def _ring(*secret_keys: str) -> _KeyRing:
-    return _KeyRing(tuple(_signing_key(secret) for secret in secret_keys))
+    return _KeyRing(tuple(crypto.derive(secret, "jwt hs256").hex() for secret in secret_keys))
 
 
 def _backend(signing_key: str) -> TokenBackend:
@@ -138,8 +137,3 @@ def _backend(signing_key: str) -> TokenBackend:
         issuer=api_settings.ISSUER,
         leeway=api_settings.LEEWAY,
     )
-
-
-def _signing_key(secret: str) -> str:
-    """256 bits of its own (RFC 5869), so that no token helps against what else SECRET_KEY signs, or the reverse."""
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"flowforge jwt hs256").derive(secret.encode()).hex()
