@@ -29,7 +29,7 @@ types: dev ## mypy, strict
 	@exec $(RUN) -m mypy
 
 layers: dev ## who may import whom (docs/architecture.md)
-	@exec $(RUN) -m tests.support.layers
+	@exec $(VENV)/bin/lint-imports --no-logo
 
 format: dev ## let ruff rewrite what it can
 	@$(RUN) -m ruff check --fix .
