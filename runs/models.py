@@ -7,6 +7,7 @@ from flowforge.core import clock
 from flowforge.core.models import Row
 from flowforge.kernel.states import LIVE_RUN_STATUSES, RUN_STATUSES, STEP_STATUSES
 from flowforge.projects.models import Project
+from flowforge.projects.scoping import ScopedQuerySet
 from workflows.models import Workflow, WorkflowVersion
 
 
@@ -59,6 +60,8 @@ class Run(Row):
     lease_expires_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)  # when someone has to look at it; null: only an outside event moves it
 
+    objects = ScopedQuerySet["Run"].as_manager()
+
     class Meta(Row.Meta):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=RUN_STATUSES), name="run_status_known"),
@@ -90,6 +93,7 @@ class StepRun(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
     node_id = models.CharField(max_length=100)
     index = models.IntegerField(default=-1)  # item of a `map`; -1: not an item
+    position = models.IntegerField(default=0)  # the node's place in the definition: the last tie-breaker of the queue
     status = models.CharField(max_length=16)
     attempt = models.PositiveIntegerField(default=0)  # executions that began; a lost worker's is not counted
     max_attempts = models.PositiveIntegerField(default=1)
@@ -101,7 +105,7 @@ class StepRun(models.Model):
     branch = models.CharField(max_length=200, null=True)  # noqa: DJ001  null is "no branch"
     sanitized = models.BooleanField(default=False)
     worker = models.CharField(max_length=80, default="")
-    available_at = models.DateTimeField(default=clock.now)  # may be claimed from then on: retry and delay live here
+    available_at = models.DateTimeField(null=True)  # claimed from then on, or waits until then; null: for an event
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)  # of this attempt
@@ -118,7 +122,7 @@ class StepRun(models.Model):
         indexes = [
             # the claim of a worker: engine.store.claim_steps
             models.Index(
-                fields=["run", "queue", "-priority", "available_at"],
+                fields=["run", "queue", "-priority", "position"],
                 name="step_claim",
                 condition=Q(status__in=["pending", "retrying"]),
             ),

@@ -1,13 +1,25 @@
-"""The one place that reads the time of day, so that tests can set it."""
+"""The one place that reads the time of day, so that tests can set it and a skewed machine does no harm.
 
-from datetime import UTC, datetime
+What decides ownership (leases, due times) has to agree between machines: each process measures once in a while how
+far its clock is from the database's (`set_offset`), and `now()` is the database's time from then on.
+"""
+
+from datetime import UTC, datetime, timedelta
 
 ISO_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
+_offset = timedelta(0)
+
 
 def now() -> datetime:
-    """The current moment, aware, UTC."""
-    return datetime.now(UTC)
+    """The current moment by the database's clock, aware, UTC."""
+    return datetime.now(UTC) + _offset
+
+
+def set_offset(offset: timedelta) -> None:
+    """The database's clock minus this machine's."""
+    global _offset  # noqa: PLW0603  one process has one clock
+    _offset = offset
 
 
 def isoformat(moment: datetime | None) -> str | None:

@@ -16,7 +16,7 @@ _changes = 0
 
 
 def _wake() -> None:
-    global _changes
+    global _changes  # noqa: PLW0603  one process has one broker
     with _change:
         _changes += 1
         _change.notify_all()
@@ -56,7 +56,7 @@ class Transport(virtual.Transport):
     def driver_version(self) -> str:
         return "1"
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # noqa: ARG002  kombu's signature
         """Deliver one message, or raise TimeoutError after `timeout` seconds without one."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:

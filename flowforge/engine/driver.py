@@ -1,0 +1,312 @@
+"""The driver: owns one run at a time, lets the machine decide, and commits what it decided.
+
+drive(run_id)          a hint: look at this run
+  claim                one UPDATE; if someone has it, they are poked instead
+  loop
+    decide             in memory
+    pure steps         evaluated here; a whole stretch of them shares one commit
+    commit             one transaction, fenced by the lease token
+    sole effect step?  run in place: a chain costs one commit a step and no broker
+    several ready?     hint the workers of their queues, who pull
+    nothing to do?     set wake_at, release the lease, end
+"""
+
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from flowforge.core import bell, clock
+from flowforge.core.failpoints import failpoint
+from flowforge.engine import pools
+from flowforge.engine.execution import Execution, attempt
+from flowforge.engine.journal import Journal
+from flowforge.engine.keeper import keeper
+from flowforge.engine.outcomes import Result, conclude
+from flowforge.engine.plan import Plan, plan_of, steps_named
+from flowforge.engine.scope import Results, scope_of
+from flowforge.engine.store import runs as run_store
+from flowforge.engine.store import steps as step_store
+from flowforge.engine.store.rows import ClaimedRun, LeaseLost, StaleState, StepRow
+from flowforge.engine.timers import alarm
+from flowforge.kernel.expressions import ExpressionError, truthy
+from flowforge.kernel.machine import (
+    EvaluationFailed,
+    RunChange,
+    RunState,
+    StepState,
+    decide,
+    dispatchable,
+    next_wake,
+)
+from runs import waiting
+
+PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
+COMMIT_AFTER_STEPS = 500
+TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long
+
+log = logging.getLogger("flowforge.engine")
+_in_place = threading.BoundedSemaphore(max(1, settings.CONTROL_THREADS // 2))
+
+
+def drive(run_id: uuid.UUID) -> None:
+    """Take a run as far as it goes. A doubled or late hint does nothing."""
+    if pools.draining.is_set():
+        return
+    run = run_store.claim_run(run_id, PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
+    if run is None:
+        return
+    try:
+        Drive(run).go()
+    except LeaseLost:
+        log.warning("run %s: the lease was lost, another process goes on", run_id)
+    except Exception:
+        log.exception("run %s: driving failed", run_id)
+        run_store.give_back(run, clock.now() + timedelta(seconds=TROUBLE_SECONDS))
+
+
+class Drive:
+    """One drive of one run: from its claim to its release."""
+
+    def __init__(self, run: ClaimedRun) -> None:
+        self.run = run
+        self.plan: Plan = plan_of(run.version_id)
+        self.journal = Journal(run, PROCESS_NAME)
+        self.results = Results(run.id)
+        self.state = self._restore()
+
+    def go(self) -> None:
+        while True:
+            try:
+                released = self._round()
+            except StaleState:
+                self.journal.clear()
+                self.state = self._restore()
+                continue
+            if released:
+                return
+
+    # --- one round ------------------------------------------------------------------------------------------------
+
+    def _round(self) -> bool:
+        """Decide, commit, act; True when the run is released."""
+        self._decide_stretch()
+        now = clock.now()
+        due = [] if pools.draining.is_set() else dispatchable(self.state, now)
+        if len(due) == 1 and len(self.state.live) == 1 and self._may_run_in_place(due[0]):
+            try:
+                self._run_in_place(due[0])
+            finally:
+                _in_place.release()
+            return False
+        released = self._commit(release=True)
+        if self.state.ended:
+            failpoint("run.after_terminal")
+            waiting.notify_ended(self.run.id)
+            return True
+        if released:
+            self._hint(due)
+        return released
+
+    def _decide_stretch(self) -> None:
+        """Decide and evaluate pure steps until nothing moves without an effect; commit on the way if it takes long."""
+        began, steps = time.monotonic(), 0
+        while True:
+            now = clock.now()
+            decisions = decide(self.state, now, self._evaluate)
+            for change in decisions.changes:
+                if isinstance(change, RunChange):
+                    self._run_changed(change, now)
+                else:
+                    self.journal.step_changed(change, self.plan.queue(change.node), now)
+            pure = [node for node in decisions.begun if self.plan.is_pure(node)]
+            if not pure:
+                return
+            for node in pure:
+                self._evaluate_pure(self.state.steps[node.id])
+            steps += len(pure)
+            if steps >= COMMIT_AFTER_STEPS or time.monotonic() - began > COMMIT_AFTER_SECONDS:
+                self._commit(release=False)
+                began, steps = time.monotonic(), 0
+
+    def _evaluate_pure(self, step: StepState) -> None:
+        row = self.journal.rows[step.node.id]
+        self.journal.start(row, clock.now(), None)
+        execution = Execution(self.run, self.plan, step.node, row)
+        self._conclude(step, row, attempt(execution, self._scope(self.plan.config(step.node))))
+
+    def _run_in_place(self, step: StepState) -> None:
+        """The only thing that this run can do now is this step: do it here."""
+        row = self.journal.rows[step.node.id]
+        self.journal.start(row, clock.now(), self._lease_until())
+        step.status, step.attempt, step.lease_expires_at = "running", row.attempt, row.lease_expires_at
+        execution = Execution(self.run, self.plan, step.node, row)
+        refused = execution.prepare(self._scope(self.plan.config(step.node)))
+        row.inputs = execution.inputs
+        execution.inputs_stored = True
+        self._commit(release=False)
+        if refused is not None:
+            self._conclude(step, row, Result(outcome=refused, inputs=execution.inputs))
+            return
+        keeper.add(execution, held_run=self.run.lease_token)
+        try:
+            result = execution.perform()
+        finally:
+            keeper.remove(execution)
+        failpoint("result.before_commit")
+        if result.dropped:  # cancelled or out of time: the commit reads why, the machine decides
+            self._commit(release=False)
+        else:
+            self._conclude(step, row, result)
+
+    def _conclude(self, step: StepState, row: StepRow, result: Result) -> None:
+        """Record the end of an attempt that ran here, and tell the machine."""
+        now = clock.now()
+        events, cost = conclude(row, step.node, result, now, random.random)
+        self.journal.settled(row, events, cost)
+        if row.status == "completed":
+            self.results.put(row.node_id, row.status, row.output, None)
+        self._adopt(step, row)
+
+    # --- between the machine and the rows -------------------------------------------------------------------------
+
+    def _restore(self) -> RunState:
+        """The machine's view of what is in the database."""
+        run = self.run
+        state = RunState(
+            self.plan.definition,
+            status=run.status,  # type: ignore[arg-type]  # the column holds a RunStatus: run_status_known
+            started=run.started_at is not None,
+            run_at=run.run_at,
+            deadline_at=run.deadline_at,
+        )
+        state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
+        self.journal.rows = {}
+        if run.event_seq > 1:  # only run.created: there are no steps yet
+            for row in step_store.load_steps(run.id):
+                self.journal.rows[row.node_id] = row
+                state.restore(_step_state(self.plan, row))
+        return state
+
+    def _refresh(self) -> None:
+        """Someone has poked: read what may have changed of the live steps."""
+        live = self.state.live
+        if not live:
+            return
+        for row in step_store.load_steps(self.run.id, list(live)):
+            known = self.journal.rows[row.node_id]
+            if (row.status, row.lease_token, row.lease_expires_at) != (
+                known.status,
+                known.lease_token,
+                known.lease_expires_at,
+            ):
+                self.journal.rows[row.node_id] = row
+                self._adopt(live[row.node_id], row)
+
+    def _adopt(self, step: StepState, row: StepRow) -> None:
+        """Tell the machine what a row says."""
+        if row.status in ("completed", "failed", "skipped", "cancelled"):
+            ended_at = row.finished_at or clock.now()
+            self.state.settle(row.node_id, row.status, now=ended_at, branch=row.branch, error=row.error)  # type: ignore[arg-type]  # a StepStatus, just compared
+            return
+        fresh = _step_state(self.plan, row)
+        step.status, step.attempt, step.branch = fresh.status, fresh.attempt, fresh.branch
+        step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
+        step.lost_count = fresh.lost_count
+
+    def _run_changed(self, change: RunChange, now: datetime) -> None:
+        if change.event == "run.started":
+            self.run.deadline_at = self.state.deadline_at
+        if change.event == "run.completed":
+            try:
+                self.journal.outputs(self._outputs())
+            except ExpressionError as error:
+                self.state.status = "failed"
+                problem = {"code": "invalid_output", "message": error.message, "details": {"code": error.code}}
+                change = RunChange(status="failed", event="run.failed", error=problem)
+        self.journal.run_changed(change, now, self.state.deadline_at)
+
+    def _outputs(self) -> object:
+        """The definition's `output`, or the outputs of the nodes that nothing follows."""
+        template = self.plan.output
+        if template is not None:
+            return template.render(self._scope(template))
+        definition = self.plan.definition
+        sinks = [node.id for node in definition.nodes if not definition.outgoing[node.id]]
+        self.results.load(sinks)
+        return {node_id: self.results[node_id]["output"] for node_id in sinks}
+
+    # --- expressions ----------------------------------------------------------------------------------------------
+
+    def _evaluate(self, text: str, source: StepState | None) -> bool:
+        """An edge's or node's `when`. `now` is the source's end: asked again, it gives the same answer."""
+        expression = self.plan.expression(text)
+        moment = source.finished_at if source is not None else None
+        self.results.load(steps_named(expression))
+        try:
+            return truthy(expression.evaluate(scope_of(self.run, self.results, moment or clock.now())))
+        except ExpressionError as error:
+            raise EvaluationFailed(error.code, error.message) from None
+
+    def _scope(self, template: object) -> dict[str, object]:
+        self.results.load(steps_named(template))  # type: ignore[arg-type]  # Template or Expression
+        return scope_of(self.run, self.results, clock.now())
+
+    # --- the database and the workers -----------------------------------------------------------------------------
+
+    def _lease_until(self) -> datetime:
+        return clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+    def _commit(self, *, release: bool) -> bool:
+        """Write the round; True if the lease was given back with it."""
+        wake_at = next_wake(self.state, clock.now()) if release else None
+        failpoint("commit.before")
+        done = run_store.commit(
+            self.run,
+            update=self.journal.update,
+            steps=list(self.journal.changed.values()),
+            events=self.journal.events,
+            lease_until=self._lease_until(),
+            release=release,
+            wake_at=wake_at,
+        )
+        failpoint("commit.after")
+        self.journal.clear()
+        poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
+        self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
+        if done.released and wake_at is not None:
+            alarm.at(wake_at, self.run.id)
+        if poked and not done.released:
+            self._refresh()
+        return done.released
+
+    def _may_run_in_place(self, step: StepState) -> bool:
+        """I/O steps only, and never so many that no thread is left to drive: takes the semaphore if so."""
+        return self.plan.queue(step.node) == "default" and _in_place.acquire(blocking=False)
+
+    def _hint(self, due: list[StepState]) -> None:
+        """Wake as many workers of each queue as there are steps for them."""
+        for queue, count in Counter(self.plan.queue(step.node) for step in due).items():
+            bell.work_now(self.run.id, queue, min(count, pools.width(queue)))
+
+
+def _step_state(plan: Plan, row: StepRow) -> StepState:
+    return StepState(
+        node=plan.definition.by_id[row.node_id],
+        status=row.status,  # type: ignore[arg-type]  # the column holds a StepStatus: step_status_known
+        attempt=row.attempt,
+        available_at=row.available_at,
+        lease_expires_at=row.lease_expires_at,
+        lost_count=row.lost_count,
+        branch=row.branch,
+        error=row.error,
+        finished_at=row.finished_at,
+    )

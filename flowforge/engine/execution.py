@@ -1,0 +1,180 @@
+"""One attempt of one step on its way: its log, its cancel token, and the doing of it."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+from flowforge.core import clock, json
+from flowforge.core.failpoints import failpoint
+from flowforge.core.json import Json
+from flowforge.core.redaction import Redactor
+from flowforge.engine.outcomes import Result
+from flowforge.engine.plan import Plan, UnknownStepType, registry
+from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
+from flowforge.kernel.definition import Node
+from flowforge.kernel.expressions import ExpressionError
+from flowforge.projects import selectors as projects
+from flowforge.steps.base import (
+    CancelToken,
+    Completed,
+    Context,
+    Failed,
+    LogLevel,
+    Outcome,
+    StepCancelled,
+    StepSettings,
+    StepType,
+    Waiting,
+)
+
+MAX_LOG_LINES = 10_000
+MAX_LOG_BYTES = 1024 * 1024
+
+log = logging.getLogger("flowforge.engine")
+_redactor = Redactor(())  # what looks like a secret by its name is not stored
+
+
+class Execution:
+    """A step that runs in this process now. The keeper reads it from another thread: `take_logs` is atomic."""
+
+    def __init__(self, run: ClaimedRun, plan: Plan, node: Node, row: StepRow) -> None:
+        self.run = run
+        self.plan = plan
+        self.node = node
+        self.row = row
+        self.cancel = CancelToken()
+        self.inputs: Json = None
+        self.config: Mapping[str, Any] | None = None
+        self.began: float | None = None  # monotonic; None: not begun yet
+        self._lock = threading.Lock()
+        self._lines: list[EventRow] = []
+        self._line_count = self._byte_count = 0
+        self.inputs_stored = False
+
+    @property
+    def ends_at(self) -> float | None:
+        """Monotonic moment at which its timeout, or the run's, is up."""
+        if self.began is None:
+            return None
+        limits = []
+        timeout = self.plan.timeout_seconds(self.node)
+        if timeout is not None:
+            limits.append(self.began + timeout)
+        if self.run.deadline_at is not None:
+            limits.append(time.monotonic() + (self.run.deadline_at - clock.now()).total_seconds())
+        return min(limits, default=None)
+
+    def write_log(self, level: LogLevel, message: str) -> None:
+        """One line of the step's log; what exceeds the bounds is dropped, and that is said once."""
+        with self._lock:
+            if self._line_count > MAX_LOG_LINES or self._byte_count > MAX_LOG_BYTES:
+                return
+            self._line_count += 1
+            self._byte_count += len(message)
+            if self._line_count > MAX_LOG_LINES or self._byte_count > MAX_LOG_BYTES:
+                level, message = "warning", "The log has reached its limit; further lines are dropped."
+            data = {"node_id": self.node.id, "level": level, "message": message.replace("\x00", "�")}
+            self._lines.append(EventRow(at=clock.now(), event="step.log", step_id=self.row.id, data=data))
+
+    def take_logs(self) -> list[EventRow]:
+        """The lines that nobody has stored yet: the taker does."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        return lines
+
+    def prepare(self, scope: Mapping[str, Any]) -> Failed | None:
+        """Render the config; a Failed if that can't be done, and another attempt could not either."""
+        try:
+            step_type = self.plan.step_type(self.node)
+            self.config = self.plan.config(self.node).render(scope)
+        except UnknownStepType as error:
+            return Failed(code="unknown_step_type", message=f"No step type {error} is installed here.", retryable=False)
+        except ExpressionError as error:
+            return Failed(code=error.code, message=error.message, retryable=False)
+        self.inputs = json.sanitize(_redactor.value(self.config))[0]
+        return self._refusal(step_type)
+
+    def perform(self) -> Result:
+        """Do it, here and now. Never raises: whatever happens is a result."""
+        self.began = time.monotonic()
+        failpoint("step.before_effect")
+        outcome = self._outcome()
+        failpoint("step.after_effect")
+        dropped = False
+        if self.cancel.is_set and not isinstance(outcome, Completed | Waiting):
+            outcome, dropped = self._stopped()  # it failed because it was stopped
+        return Result(outcome=outcome, dropped=dropped, inputs=self.inputs, logs=self.take_logs())
+
+    def _refusal(self, step_type: StepType) -> Failed | None:
+        """The last word on a rendered config: its schema, and what the project allows."""
+        assert self.config is not None  # noqa: S101  prepare() has rendered it
+        if not self.plan.config(self.node).is_constant:
+            faults = registry().faults_rendered(self.node.type, self.config)
+            if faults:
+                details = {"errors": [fault.as_dict() for fault in faults]}
+                return Failed(code="invalid_config", message=faults[0].detail, retryable=False, details=details)
+        if step_type.starts_processes:
+            allowed = projects.settings_of(self.run.project_id).get("allowed_step_types")
+            if allowed is None or step_type.name not in allowed:
+                message = f"The project does not allow steps of the type {step_type.name}."
+                return Failed(code="type_not_allowed", message=message, retryable=False)
+        return None
+
+    def _outcome(self) -> Outcome | None:
+        try:
+            return self.plan.step_type(self.node).run(self._context())
+        except StepCancelled:
+            return None
+        except Exception as error:
+            log.info("step %s of run %s raised", self.node.id, self.run.id, exc_info=True)
+            return Failed(code="step_error", message=f"{type(error).__name__}: {error}"[:2_000])
+
+    def _stopped(self) -> tuple[Outcome | None, bool]:
+        """The outcome of a stopped step, and whether it is the driver's to record: it cancels steps and runs."""
+        run_is_over = self.run.deadline_at is not None and clock.now() >= self.run.deadline_at
+        if self.cancel.reason in ("cancelled", "lost") or run_is_over:
+            return None, True
+        if self.cancel.reason == "timeout":
+            seconds = self.plan.timeout_seconds(self.node) or 0
+            return Failed(code="timeout", message=f"The step exceeded its timeout of {seconds:g} s."), False
+        return None, False  # handed back
+
+    def _context(self) -> Context:
+        assert self.config is not None  # noqa: S101  prepare() has rendered it
+        return Context(
+            run_id=str(self.run.id),
+            node_id=self.node.id,
+            index=None,
+            attempt=self.row.attempt,
+            config=self.config,
+            idempotency_key=f"ff-{self.row.id}-{self.run.attempt}",
+            now=clock.now(),
+            timeout_seconds=self.plan.timeout_seconds(self.node),
+            cancel=self.cancel,
+            log=self.write_log,
+            settings=step_settings(),
+            traceparent=self.run.traceparent,
+        )
+
+
+@lru_cache(maxsize=1)
+def step_settings() -> StepSettings:
+    """What the operator allows steps, from the Django settings."""
+    return StepSettings(
+        home=settings.HOME,
+        file_roots=tuple(settings.FILE_ROOTS),
+        allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
+    )
+
+
+def attempt(execution: Execution, scope: Mapping[str, Any]) -> Result:
+    """Render and perform: a whole attempt."""
+    refused = execution.prepare(scope)
+    if refused is not None:
+        return Result(outcome=refused, inputs=execution.inputs)
+    return execution.perform()

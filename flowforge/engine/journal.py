@@ -1,0 +1,108 @@
+"""One decision round on its way to the database: what changed of the run, its steps, and the events that tell it."""
+
+from datetime import datetime
+from typing import Any
+
+from flowforge.core.ids import step_id
+from flowforge.core.json import Json
+from flowforge.engine.store.rows import ClaimedRun, EventRow, RunUpdate, StepRow
+from flowforge.engine.store.steps import count, started_event
+from flowforge.kernel.definition import Node
+from flowforge.kernel.machine import RunChange, StepChange
+
+
+class Journal:
+    """Holds the rows of a run while it is driven, and what of them is not written yet."""
+
+    def __init__(self, run: ClaimedRun, worker: str) -> None:
+        self.run = run
+        self.worker = worker
+        self.rows: dict[str, StepRow] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """All of it is written."""
+        self.changed: dict[str, StepRow] = {}
+        self.events: list[EventRow] = []
+        self.update = RunUpdate()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.events and not self.changed and not self.update.columns
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def begin(self, node: Node, queue: str, now: datetime) -> StepRow:
+        """A step is ready: its row appears (or is taken up again)."""
+        row = self.rows.get(node.id)
+        if row is None:
+            row = StepRow(
+                id=step_id(self.run.id, node.id),
+                node_id=node.id,
+                status="pending",
+                position=node.position,
+                max_attempts=node.retry.max_attempts,
+                priority=node.priority,
+                queue=queue,
+            )
+            self.rows[node.id] = row
+        row.status, row.available_at = "pending", now
+        self.changed[node.id] = row
+        return row
+
+    def start(self, row: StepRow, now: datetime, lease_until: datetime | None) -> None:
+        """An attempt begins here."""
+        row.status, row.attempt, row.lease_token = "running", row.attempt + 1, row.lease_token + 1
+        row.worker, row.started_at, row.lease_expires_at = self.worker, now, lease_until
+        row.finished_at = row.error = None
+        self.changed[row.node_id] = row
+        self.events.append(started_event(row, now))
+
+    def settled(self, row: StepRow, events: list[EventRow], cost: float) -> None:
+        """An attempt that ran here is over; `row` says how."""
+        self.changed[row.node_id] = row
+        self.events.extend(events)
+        self.update.cost += cost
+        count(self.update, row.status)
+
+    def step_changed(self, change: StepChange, queue: str, now: datetime) -> None:
+        """The machine has moved a step without anyone doing it."""
+        if change.status == "pending":
+            self.begin(change.node, queue, now)
+            return
+        row = self.rows.get(change.node.id) or self.begin(change.node, queue, now)
+        self.changed[change.node.id] = row
+        row.status, row.lease_expires_at = change.status, None
+        data: dict[str, Any] = {"node_id": row.node_id, "attempt": row.attempt}
+        if change.status == "retrying":  # its worker was lost
+            row.attempt, row.available_at, row.lost_count = max(row.attempt - 1, 0), now, row.lost_count + 1
+            row.lease_token += 1  # whatever that worker still writes is void
+            data["attempt"] = row.attempt
+        else:
+            row.finished_at = now
+            count(self.update, change.status)
+        if change.error is not None:
+            row.error = dict(change.error)
+            data["error"] = row.error
+        if change.reason is not None:
+            data["reason"] = change.reason
+        self.events.append(EventRow(at=now, event=f"step.{change.status}", step_id=row.id, data=data))
+
+    # --- the run --------------------------------------------------------------------------------------------------
+
+    def run_changed(self, change: RunChange, now: datetime, deadline_at: datetime | None) -> None:
+        columns = self.update.columns
+        columns["status"], columns["status_reason"] = change.status, change.reason
+        data: dict[str, Any] = {"status": change.status}
+        if change.event == "run.started":
+            columns["started_at"], columns["deadline_at"] = now, deadline_at
+        if change.status in ("completed", "failed", "cancelled"):
+            columns["finished_at"] = now
+        if change.error is not None:
+            columns["error"] = data["error"] = dict(change.error)
+        if change.reason is not None:
+            data["reason"] = change.reason
+        self.events.append(EventRow(at=now, event=change.event, data=data))
+
+    def outputs(self, value: Json) -> None:
+        self.update.columns["outputs"] = value

@@ -1,0 +1,165 @@
+"""The keeper: one thread a process that looks after what runs here.
+
+It stores log lines as they come, ends what has run out of time or was cancelled, renews leases, and relieves batches
+whose first step turned out long. Steps that take less than a tick never meet it.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, connections
+
+from flowforge.core import bell, clock
+from flowforge.engine.execution import Execution
+from flowforge.engine.store import keeping, maintenance
+from flowforge.engine.store import runs as run_store
+from flowforge.engine.store import steps as step_store
+
+TICK_SECONDS = 0.1
+FLUSH_AFTER_SECONDS = 0.25
+CANCEL_POLL_SECONDS = 0.5
+CLOCK_SYNC_SECONDS = 30.0
+
+log = logging.getLogger("flowforge.engine")
+
+
+class Keeper:
+    """Executions of this process and the thread that keeps them. `run_once` is what the thread repeats."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._executions: set[Execution] = set()
+        self._held_runs: dict[Execution, int] = {}  # in place: the run's lease token, renewed with the step's
+        self._relievers: dict[Execution, Callable[[], None]] = {}
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._next_poll = self._next_renewal = self._next_sync = 0.0
+        bell.listen(self._hinted)
+
+    # --- what the driver and the workers say ----------------------------------------------------------------------
+
+    def add(
+        self, execution: Execution, *, held_run: int | None = None, reliever: Callable[[], None] | None = None
+    ) -> None:
+        """Look after an execution until `remove`; `reliever` is called once it has run for a tick or two."""
+        with self._lock:
+            self._executions.add(execution)
+            if held_run is not None:
+                self._held_runs[execution] = held_run
+            if reliever is not None:
+                self._relievers[execution] = reliever
+            if len(self._executions) == 1:
+                self._wake.notify_all()
+
+    def remove(self, execution: Execution) -> None:
+        with self._lock:
+            self._executions.discard(execution)
+            self._held_runs.pop(execution, None)
+            self._relievers.pop(execution, None)
+
+    @property
+    def executions(self) -> list[Execution]:
+        with self._lock:
+            return list(self._executions)
+
+    def cancel_all(self, reason: str) -> None:
+        """End all that runs here: the process is about to."""
+        for execution in self.executions:
+            execution.cancel.cancel(reason)
+
+    # --- the thread -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def run_once(self, now: float) -> None:
+        """One tick at the monotonic moment `now`."""
+        executions = [each for each in self.executions if each.began is not None]
+        for execution in executions:
+            ends_at = execution.ends_at
+            if ends_at is not None and now >= ends_at:
+                execution.cancel.cancel("timeout")
+        old = [each for each in executions if now - (each.began or now) >= FLUSH_AFTER_SECONDS]
+        for execution in old:
+            self._relieve(execution)
+            self._flush(execution)
+        if old and now >= self._next_poll:
+            self._next_poll = now + CANCEL_POLL_SECONDS
+            self._cancel_what_was_stopped(old)
+        if now >= self._next_renewal:
+            self._next_renewal = now + settings.LEASE_SECONDS / 4
+            self._renew(self.executions)
+        if now >= self._next_sync:
+            self._next_sync = now + CLOCK_SYNC_SECONDS
+            clock.set_offset(maintenance.clock_offset())
+
+    def _loop(self) -> None:
+        try:
+            while not self._stopping:
+                try:
+                    self.run_once(time.monotonic())
+                except DatabaseError as error:
+                    log.warning("keeper: %s", error)
+                    connections.close_all()
+                with self._lock:
+                    idle = not self._executions
+                    if not self._stopping:
+                        self._wake.wait(CLOCK_SYNC_SECONDS if idle else TICK_SECONDS)
+        finally:
+            connections.close_all()
+
+    def _hinted(self, run_id: uuid.UUID) -> None:
+        """A hint was rung in this process: if the run has a step running here, it may be a cancellation."""
+        with self._lock:
+            if any(each.run.id == run_id for each in self._executions):
+                self._next_poll = 0.0
+                self._wake.notify_all()
+
+    def _relieve(self, execution: Execution) -> None:
+        with self._lock:
+            reliever = self._relievers.pop(execution, None)
+        if reliever is not None:
+            reliever()
+
+    def _flush(self, execution: Execution) -> None:
+        lines = execution.take_logs()
+        if not lines and execution.inputs_stored:
+            return
+        if not step_store.flush_logs(execution.run.id, execution.row, execution.inputs, lines):
+            execution.cancel.cancel("lost")
+        execution.inputs_stored = True
+
+    def _cancel_what_was_stopped(self, executions: Iterable[Execution]) -> None:
+        by_step = {execution.row.id: execution for execution in executions}
+        ours = keeping.still_wanted([(step_id, each.row.lease_token) for step_id, each in by_step.items()])
+        for step_id, execution in by_step.items():
+            verdict = ours.get(step_id, "lost")
+            if verdict != "wanted":
+                execution.cancel.cancel(verdict)
+
+    def _renew(self, executions: Iterable[Execution]) -> None:
+        until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
+        steps = [(each.row.id, each.row.lease_token) for each in executions]
+        with self._lock:
+            runs = [(execution.run.id, token) for execution, token in self._held_runs.items()]
+        if runs:
+            run_store.renew_runs(runs, until)
+        if steps:
+            step_store.renew_steps(steps, until)
+
+
+keeper = Keeper()

@@ -1,0 +1,111 @@
+"""A definition made ready to run: its templates compiled, its steps' types found. Immutable, shared by all threads."""
+
+import threading
+import uuid
+from collections import OrderedDict
+from functools import lru_cache
+
+from django.conf import settings
+
+from flowforge.kernel.definition import Definition, Node
+from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
+from flowforge.steps.base import StepType
+from flowforge.steps.registry import Registry, default_registry
+from workflows import selectors
+
+_KEPT = 256  # plans in memory
+
+
+class UnknownStepType(Exception):
+    """The definition names a step type that this worker does not have (a package that is missing here)."""
+
+
+class Plan:
+    """A definition with what is derived from it, computed when first asked for."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self._configs: dict[str, Template] = {}
+        self._expressions: dict[str, Expression] = {}
+        self._output: Template | None = None
+
+    def step_type(self, node: Node) -> StepType:
+        found = registry().get(node.type)
+        if found is None:
+            raise UnknownStepType(node.type)
+        return found
+
+    def config(self, node: Node) -> Template:
+        template = self._configs.get(node.id)
+        if template is None:
+            template = self._configs[node.id] = compile_template(dict(node.config))
+        return template
+
+    def expression(self, text: str) -> Expression:
+        expression = self._expressions.get(text)
+        if expression is None:
+            expression = self._expressions[text] = compile_expression(text)
+        return expression
+
+    @property
+    def output(self) -> Template | None:
+        """The run's outputs; None: those of the nodes that nothing follows."""
+        if self._output is None and self.definition.output is not None:
+            self._output = compile_template(self.definition.output)
+        return self._output
+
+    def queue(self, node: Node) -> str:
+        """The worker pool of a step: the node's own, else its type's."""
+        if node.queue is not None:
+            return node.queue
+        found = registry().get(node.type)
+        return found.queue if found is not None else "default"
+
+    def is_pure(self, node: Node) -> bool:
+        found = registry().get(node.type)
+        return found is not None and found.kind == "pure"
+
+    def timeout_seconds(self, node: Node) -> float | None:
+        if node.timeout_seconds is not None:
+            return node.timeout_seconds
+        found = registry().get(node.type)
+        return found.default_timeout_seconds if found is not None else None
+
+
+def steps_named(template: Template | Expression) -> set[str]:
+    """The steps whose results a template reads."""
+    return {ref.name for ref in template.references if ref.root == "steps" and ref.name is not None}
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """All step types of this installation."""
+    return default_registry(tuple(settings.STEP_TYPES))
+
+
+class _Plans:
+    """The newest plans by version; versions never change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[uuid.UUID, Plan] = OrderedDict()
+
+    def get(self, version_id: uuid.UUID) -> Plan:
+        with self._lock:
+            plan = self._plans.get(version_id)
+            if plan is not None:
+                self._plans.move_to_end(version_id)
+                return plan
+        plan = Plan(selectors.definition_of(version_id))
+        with self._lock:
+            self._plans[version_id] = plan
+            while len(self._plans) > _KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+
+_plans = _Plans()
+
+
+def plan_of(version_id: uuid.UUID) -> Plan:
+    return _plans.get(version_id)

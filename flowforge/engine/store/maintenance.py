@@ -1,0 +1,57 @@
+"""What the timers ask of the database."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from flowforge.engine.store.sql import is_postgres, time_in, uuid_out, write
+
+
+def take_due_runs(now: datetime, limit: int, again_after: timedelta) -> list[uuid.UUID]:
+    """Runs whose `wake_at` has passed, most overdue first; they are due again after `again_after` if nobody comes.
+
+    Moving `wake_at` is what makes it safe for any number of sweepers: each due run goes to one of them.
+    """
+    skip = " FOR UPDATE SKIP LOCKED" if is_postgres() else ""
+    with write() as cursor:
+        cursor.execute(
+            "UPDATE runs_run SET wake_at = %s WHERE id IN ("
+            f"SELECT id FROM runs_run WHERE wake_at <= %s ORDER BY wake_at LIMIT %s{skip}) RETURNING id",
+            [time_in(now + again_after), time_in(now), limit],
+        )
+        return [uuid_out(row[0]) for row in cursor.fetchall()]
+
+
+def has_due_runs(now: datetime) -> bool:
+    """A read that takes no lock: an idle sweep must not write."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM runs_run WHERE wake_at <= %s LIMIT 1", [time_in(now)])
+        return cursor.fetchone() is not None
+
+
+def expire_all_leases(now: datetime) -> int:
+    """For a process that knows that it is alone (the embedded default): whoever held a lease is dead."""
+    with write() as cursor:
+        cursor.execute(
+            "UPDATE runs_steprun SET lease_expires_at = %s WHERE status = 'running' AND lease_expires_at > %s",
+            [time_in(now), time_in(now)],
+        )
+        cursor.execute(
+            "UPDATE runs_run SET lease_expires_at = %s, wake_at = %s WHERE lease_expires_at > %s",
+            [time_in(now), time_in(now), time_in(now)],
+        )
+        return cursor.rowcount
+
+
+def clock_offset() -> timedelta:
+    """The database's clock minus this machine's; SQLite has no clock of its own."""
+    if not is_postgres():
+        return timedelta(0)
+    with connection.cursor() as cursor:
+        before = datetime.now(UTC)
+        cursor.execute("SELECT clock_timestamp()")
+        (theirs,) = cursor.fetchone()
+        after = datetime.now(UTC)
+    offset: timedelta = theirs - (before + (after - before) / 2)
+    return offset

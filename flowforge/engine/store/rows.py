@@ -1,0 +1,101 @@
+"""What the store takes and gives: rows as plain values."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flowforge.core.json import Json
+
+
+class LeaseLost(Exception):
+    """Another process has the run (or it has ended): whoever finds this out writes nothing more."""
+
+
+class StaleState(Exception):
+    """A step has moved on since it was read: read again, decide again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ClaimedRun:
+    """A run under our lease, with all that driving it needs."""
+
+    id: uuid.UUID
+    project_id: uuid.UUID
+    workflow_id: uuid.UUID
+    version_id: uuid.UUID
+    status: str
+    attempt: int
+    inputs: Json
+    metadata: Json
+    trigger_type: str
+    traceparent: str
+    created_at: datetime
+    run_at: datetime | None
+    started_at: datetime | None
+    deadline_at: datetime | None
+    cancel_requested: bool
+    pause_requested: bool
+    pokes: int
+    lease_token: int
+    event_seq: int
+
+
+@dataclass(slots=True, kw_only=True)
+class StepRow:
+    """A step's row as the engine reads and writes it."""
+
+    id: uuid.UUID
+    node_id: str
+    status: str
+    position: int = 0
+    attempt: int = 0
+    max_attempts: int = 1
+    priority: int = 0
+    queue: str = "default"
+    inputs: Json = None
+    output: Json = None
+    error: Json = None
+    branch: str | None = None
+    sanitized: bool = False
+    worker: str = ""
+    available_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    deadline_at: datetime | None = None
+    lease_token: int = 0
+    lease_expires_at: datetime | None = None
+    lost_count: int = 0
+    stored: tuple[str, int] | None = None  # (status, lease_token) in the database; None: no row yet
+
+
+@dataclass(slots=True, kw_only=True)
+class EventRow:
+    """A transition or a log line; `seq` is given by the commit."""
+
+    at: datetime
+    event: str
+    step_id: uuid.UUID | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunUpdate:
+    """What a commit changes of the run's own row."""
+
+    columns: dict[str, Any] = field(default_factory=dict)  # column -> value
+    completed: int = 0  # counters: what to add
+    failed: int = 0
+    skipped: int = 0
+    retries: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What the run's row said while it was committed."""
+
+    pokes: int
+    released: bool
+    cancel_requested: bool
+    pause_requested: bool

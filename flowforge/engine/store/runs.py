@@ -1,0 +1,252 @@
+"""Claiming a run, and the one fenced commit by which it moves."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from flowforge.engine.store.rows import ClaimedRun, Committed, EventRow, LeaseLost, RunUpdate, StaleState, StepRow
+from flowforge.engine.store.sql import insert_many, json_in, json_out, time_in, time_out, uuid_in, uuid_out, write
+
+_LIVE = "('pending', 'running', 'waiting', 'paused')"
+_JSON_COLUMNS = frozenset({"outputs", "error"})
+_TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at"})
+_RUN_COLUMNS = (
+    "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
+    "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
+    "pokes, lease_token, event_seq"
+)
+
+_CLAIM = f"""
+    UPDATE runs_run SET lease_token = lease_token + 1, lease_owner = %s, lease_expires_at = %s, wake_at = %s
+    WHERE id = %s AND status IN {_LIVE} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
+    RETURNING {_RUN_COLUMNS}
+"""
+_POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LIVE} AND lease_expires_at > %s"
+
+_STEP_COLUMNS = (
+    "id", "run_id", "index", "node_id", "position", "max_attempts", "priority", "queue",
+    "status", "attempt", "inputs", "output", "error", "branch", "sanitized", "worker",
+    "available_at", "started_at", "finished_at", "deadline_at", "lease_token", "lease_expires_at", "lost_count",
+)  # fmt: skip
+_UPDATED = _STEP_COLUMNS[8:]
+_UPDATE_STEP = (
+    f"UPDATE runs_steprun SET {', '.join(f'{column} = %s' for column in _UPDATED)} "
+    "WHERE id = %s AND status = %s AND lease_token = %s"
+)
+_EVENT_COLUMNS = ("run_id", "seq", "at", "event", "step_id", "data")
+
+
+def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
+    """Take the run's lease; None if it has ended or someone else has it, who is then poked to look again.
+
+    The poke counts only while the lease is held: a holder releases only if its count is the newest, so that a hint
+    is either seen by the holder or finds the run free.
+    """
+    for _ in range(10):
+        claimed = _try_claim(run_id, owner, now, lease_seconds)
+        if claimed is not None:
+            return claimed
+        with connection.cursor() as cursor:
+            cursor.execute(_POKE, [uuid_in(run_id), time_in(now)])
+            poked = cursor.rowcount
+            if poked:
+                return None
+            cursor.execute(f"SELECT 1 FROM runs_run WHERE id = %s AND status IN {_LIVE}", [uuid_in(run_id)])
+            if cursor.fetchone() is None:
+                return None
+    return None
+
+
+def read_run(run_id: uuid.UUID) -> ClaimedRun | None:
+    """A live run without its lease: for whoever executes steps of it. None if it has ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_RUN_COLUMNS} FROM runs_run WHERE id = %s AND status IN {_LIVE}",
+            [uuid_in(run_id)],
+        )
+        row = cursor.fetchone()
+    return None if row is None else _run_row(row)
+
+
+def commit(
+    run: ClaimedRun,
+    *,
+    update: RunUpdate,
+    steps: Sequence[StepRow],
+    events: Sequence[EventRow],
+    lease_until: datetime,
+    release: bool,
+    wake_at: datetime | None,
+) -> Committed:
+    """Write one decision round: run, steps and events, or nothing at all.
+
+    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`.
+    Raises LeaseLost if the lease is no longer ours, StaleState if a step has moved on meanwhile.
+    """
+    with write() as cursor:
+        row = _update_run(cursor, run, update, len(events), lease_until, release, wake_at)
+        if row is None:
+            raise LeaseLost(run.id)
+        seq, pokes, cancel, pause, lease = row
+        _write_steps(cursor, run.id, steps)
+        _insert_events(cursor, run.id, seq - len(events), events)
+    for step in steps:
+        step.stored = (step.status, step.lease_token)
+    run.event_seq = seq
+    return Committed(
+        pokes=pokes, released=lease is None, cancel_requested=cancel is not None, pause_requested=pause is not None
+    )
+
+
+def give_back(run: ClaimedRun, wake_at: datetime) -> None:
+    """End the lease without a decision: the driver has failed, someone is to try again at `wake_at`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE runs_run SET lease_expires_at = NULL, lease_owner = '', wake_at = %s "
+            "WHERE id = %s AND lease_token = %s",
+            [time_in(wake_at), uuid_in(run.id), run.lease_token],
+        )
+
+
+def append_events(cursor: CursorWrapper, run_id: uuid.UUID, events: Sequence[EventRow], extra: RunUpdate) -> None:
+    """Append events (and count) inside a transaction that has locked the run's row already."""
+    sets, values = _run_sets(extra)
+    cursor.execute(
+        f"UPDATE runs_run SET event_seq = event_seq + %s{sets} WHERE id = %s RETURNING event_seq",
+        [len(events), *values, uuid_in(run_id)],
+    )
+    (seq,) = cursor.fetchone()
+    _insert_events(cursor, run_id, seq - len(events), events)
+
+
+def renew_runs(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None:
+    """Extend leases that are still ours (run id, token)."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE runs_run SET lease_expires_at = %s, wake_at = %s WHERE id = %s AND lease_token = %s "
+            "AND lease_expires_at IS NOT NULL",
+            [(time_in(until), time_in(until), uuid_in(run_id), token) for run_id, token in leases],
+        )
+
+
+def _try_claim(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
+    until = now + timedelta(seconds=lease_seconds)
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [owner, time_in(until), time_in(until), uuid_in(run_id), time_in(now)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return _run_row(row)
+
+
+def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
+    created_at = time_out(row[10])
+    assert created_at is not None  # noqa: S101  the column is not null
+    return ClaimedRun(
+        id=uuid_out(row[0]),
+        project_id=uuid_out(row[1]),
+        workflow_id=uuid_out(row[2]),
+        version_id=uuid_out(row[3]),
+        status=row[4],
+        attempt=row[5],
+        inputs=json_out(row[6]),
+        metadata=json_out(row[7]),
+        trigger_type=row[8],
+        traceparent=row[9],
+        created_at=created_at,
+        run_at=time_out(row[11]),
+        started_at=time_out(row[12]),
+        deadline_at=time_out(row[13]),
+        cancel_requested=row[14] is not None,
+        pause_requested=row[15] is not None,
+        pokes=row[16],
+        lease_token=row[17],
+        event_seq=row[18],
+    )
+
+
+def _update_run(
+    cursor: CursorWrapper,
+    run: ClaimedRun,
+    update: RunUpdate,
+    event_count: int,
+    lease_until: datetime,
+    release: bool,
+    wake_at: datetime | None,
+) -> tuple[Any, ...] | None:
+    sets, values = _run_sets(update)
+    lease, wake = time_in(lease_until), time_in(wake_at)
+    if release:  # only if nobody has poked since we looked
+        kept = (
+            "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
+            "wake_at = CASE WHEN pokes = %s THEN %s ELSE %s END"
+        )
+        lease_values = [run.pokes, lease, run.pokes, wake, lease]
+    else:
+        kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
+    if release and connection.vendor == "postgresql":  # an untyped NULL branch makes the CASE text there
+        kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
+    cursor.execute(
+        f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
+        "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL "
+        "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at",
+        [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token],
+    )
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _run_sets(update: RunUpdate) -> tuple[str, list[Any]]:
+    sets: list[str] = []
+    values: list[Any] = []
+    for column, value in update.columns.items():
+        sets.append(f"{column} = %s")
+        values.append(
+            json_in(value) if column in _JSON_COLUMNS else time_in(value) if column in _TIME_COLUMNS else value
+        )
+    for column, count in (
+        ("steps_completed", update.completed),
+        ("steps_failed", update.failed),
+        ("steps_skipped", update.skipped),
+        ("retries", update.retries),
+        ("llm_cost", update.cost),
+    ):
+        if count:
+            sets.append(f"{column} = {column} + %s")
+            values.append(count)
+    return "".join(f", {each}" for each in sets), values
+
+
+def _write_steps(cursor: CursorWrapper, run_id: uuid.UUID, steps: Sequence[StepRow]) -> None:
+    new = [_step_values(run_id, step) for step in steps if step.stored is None]
+    if new:
+        insert_many(cursor, "runs_steprun", _STEP_COLUMNS, new)
+    changed = [(*_step_values(run_id, step)[8:], uuid_in(step.id), *step.stored) for step in steps if step.stored]
+    if changed:
+        cursor.executemany(_UPDATE_STEP, changed)
+        if cursor.rowcount != len(changed):
+            raise StaleState(run_id)
+
+
+def _step_values(run_id: uuid.UUID, step: StepRow) -> tuple[Any, ...]:
+    return (
+        uuid_in(step.id), uuid_in(run_id), -1, step.node_id, step.position, step.max_attempts, step.priority,
+        step.queue, step.status, step.attempt, json_in(step.inputs), json_in(step.output), json_in(step.error),
+        step.branch, step.sanitized, step.worker, time_in(step.available_at), time_in(step.started_at),
+        time_in(step.finished_at), time_in(step.deadline_at), step.lease_token, time_in(step.lease_expires_at),
+        step.lost_count,
+    )  # fmt: skip
+
+
+def _insert_events(cursor: CursorWrapper, run_id: uuid.UUID, last_seq: int, events: Sequence[EventRow]) -> None:
+    if not events:
+        return
+    rows = [
+        (uuid_in(run_id), seq, time_in(event.at), event.event, uuid_in(event.step_id), json_in(event.data))
+        for seq, event in enumerate(events, last_seq + 1)
+    ]
+    insert_many(cursor, "runs_runevent", _EVENT_COLUMNS, rows)

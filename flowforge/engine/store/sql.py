@@ -1,0 +1,82 @@
+"""What SQLite and PostgreSQL want of parameters, and give back."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from flowforge.core import json
+from flowforge.core.json import Json
+
+_INSERT_CHUNK = 400  # rows a statement
+
+
+def is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def uuid_in(value: uuid.UUID | None) -> uuid.UUID | str | None:
+    """PostgreSQL has uuid; on SQLite Django keeps 32 hex digits."""
+    return value if value is None or is_postgres() else value.hex
+
+
+def uuid_out(value: uuid.UUID | str) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def time_in(value: datetime | None) -> datetime | str | None:
+    """SQLite keeps UTC as text, as Django writes it: `2026-01-01 12:00:00.123456`."""
+    if value is None or is_postgres():
+        return value
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def time_out(value: datetime | str | None) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+def json_in(value: Json) -> str | None:
+    """None is SQL NULL: in the engine's columns null and absent are one."""
+    return None if value is None else json.text(value)
+
+
+def json_out(value: Json) -> Json:
+    """Text on SQLite; psycopg has parsed jsonb already, unless Django asked it for text."""
+    return json.loads_trusted(value) if isinstance(value, (str, bytes)) else value
+
+
+@contextmanager
+def write() -> Iterator[CursorWrapper]:
+    """A short write transaction: on SQLite it holds the write lock from its beginning (BEGIN IMMEDIATE)."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        yield cursor
+
+
+def lock_suffix() -> str:
+    """`FOR UPDATE` where rows can be locked; SQLite's immediate transaction has locked them all."""
+    return " FOR UPDATE" if is_postgres() else ""
+
+
+def insert_many(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows: one prepared statement on SQLite, few multi-row statements (round trips) on PostgreSQL."""
+    names = ", ".join(f'"{column}"' for column in columns)
+    marks = f"({', '.join(['%s'] * len(columns))})"
+    if not is_postgres():
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES {marks}", rows)
+        return
+    for start in range(0, len(rows), _INSERT_CHUNK):
+        chunk = rows[start : start + _INSERT_CHUNK]
+        values = ", ".join([marks] * len(chunk))
+        parameters = [value for row in chunk for value in row]
+        cursor.execute(f"INSERT INTO {table} ({names}) VALUES {values}", parameters)
+
+
+def in_list(values: Sequence[Any]) -> str:
+    """`(%s, %s, …)` for so many values."""
+    return f"({', '.join(['%s'] * len(values))})"

@@ -1,0 +1,252 @@
+"""Reading steps, and the workers' side: claiming ready steps and settling them."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from flowforge.core.json import Json
+from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
+from flowforge.engine.store.runs import append_events
+from flowforge.engine.store.sql import (
+    in_list,
+    json_in,
+    json_out,
+    lock_suffix,
+    time_in,
+    time_out,
+    uuid_in,
+    uuid_out,
+    write,
+)
+from flowforge.kernel.states import LIVE_RUN_STATUSES
+
+_STATE_COLUMNS = (
+    "id, node_id, status, position, attempt, max_attempts, priority, queue, error, branch, worker, available_at, "
+    "started_at, finished_at, lease_token, lease_expires_at, lost_count"
+)
+_LIVE = "('pending', 'running', 'retrying', 'waiting')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What became of one attempt: the row to write and what to tell of it."""
+
+    row: StepRow
+    events: Sequence[EventRow]
+    cost: float = 0.0
+
+
+def load_steps(run_id: uuid.UUID, node_ids: Collection[str] | None = None) -> list[StepRow]:
+    """The steps of a run (or some of them) without inputs and outputs: those are read when something names them."""
+    query = f"SELECT {_STATE_COLUMNS} FROM runs_steprun WHERE run_id = %s"
+    parameters: list[Any] = [uuid_in(run_id)]
+    if node_ids is not None:
+        query += f" AND node_id IN {in_list(list(node_ids))}"
+        parameters.extend(node_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return [_state_row(row) for row in cursor.fetchall()]
+
+
+def load_outputs(run_id: uuid.UUID, node_ids: Collection[str]) -> dict[str, tuple[str, Json, Json]]:
+    """node -> (status, output, error) of those that have a row."""
+    if not node_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT node_id, status, output, error FROM runs_steprun "
+            f"WHERE run_id = %s AND node_id IN {in_list(list(node_ids))}",
+            [uuid_in(run_id), *node_ids],
+        )
+        return {row[0]: (row[1], json_out(row[2]), json_out(row[3])) for row in cursor.fetchall()}
+
+
+def claim_steps(
+    run_id: uuid.UUID, *, queue: str, limit: int, worker: str, max_concurrency: int, now: datetime, lease_seconds: float
+) -> list[StepRow]:
+    """Take up to `limit` ready steps of a run for this worker, first things first.
+
+    The run's row is locked first, by claim and settlement alike: so the count of running steps holds while we add to
+    it, `seq` has no gaps, and nobody can deadlock. A paused, cancelled or ended run gives none.
+    """
+    until = now + timedelta(seconds=lease_seconds)
+    with write() as cursor:
+        if not _lock_run(cursor, run_id, startable=True):
+            return []
+        cursor.execute("SELECT count(*) FROM runs_steprun WHERE run_id = %s AND status = 'running'", [uuid_in(run_id)])
+        room = max_concurrency - cursor.fetchone()[0]
+        if room <= 0:
+            return []
+        cursor.execute(
+            f"""UPDATE runs_steprun SET status = 'running', attempt = attempt + 1, lease_token = lease_token + 1,
+                    lease_expires_at = %s, worker = %s, started_at = %s, finished_at = NULL, error = NULL
+                WHERE id IN (
+                    SELECT id FROM runs_steprun WHERE run_id = %s AND queue = %s
+                    AND status IN ('pending', 'retrying') AND available_at <= %s
+                    ORDER BY priority DESC, position LIMIT %s)
+                RETURNING {_STATE_COLUMNS}""",
+            [time_in(until), worker, time_in(now), uuid_in(run_id), queue, time_in(now), min(limit, room)],
+        )
+        steps = [_state_row(row) for row in cursor.fetchall()]
+        if steps:
+            steps.sort(key=lambda step: (-step.priority, step.position))
+            append_events(cursor, run_id, [started_event(step, now) for step in steps], RunUpdate())
+    return steps
+
+
+def settle_steps(run_id: uuid.UUID, settlements: Sequence[Settlement], now: datetime) -> list[Settlement]:
+    """Record what became of claimed steps; returns those that took effect.
+
+    Fenced by each step's lease token: the result of a worker that was taken to be lost, or of a step that was
+    cancelled meanwhile, changes nothing.
+    """
+    with write() as cursor:
+        if not _lock_run(cursor, run_id, startable=False):
+            return []
+        taken = [each for each in settlements if _settle(cursor, each.row)]
+        update = RunUpdate()
+        events: list[EventRow] = []
+        for each in taken:
+            count(update, each.row.status)
+            update.cost += each.cost
+            events.extend(each.events)
+        if events:
+            update.columns["wake_at"] = now  # if the hint that follows is lost, the sweep looks at the run
+            append_events(cursor, run_id, events, update)
+    return taken
+
+
+def flush_logs(run_id: uuid.UUID, step: StepRow, inputs: Json, events: Sequence[EventRow]) -> bool:
+    """Store a running step's rendered inputs and newest log lines; False if the step is no longer ours."""
+    with write() as cursor:
+        if not _lock_run(cursor, run_id, startable=False):
+            return False
+        cursor.execute(
+            "UPDATE runs_steprun SET inputs = %s WHERE id = %s AND lease_token = %s AND status = 'running'",
+            [json_in(inputs), uuid_in(step.id), step.lease_token],
+        )
+        if cursor.rowcount == 0:
+            return False
+        if events:
+            append_events(cursor, run_id, events, RunUpdate())
+    return True
+
+
+def hand_back(run_id: uuid.UUID, steps: Sequence[StepRow], now: datetime) -> None:
+    """Let others have steps that were claimed but not begun: as if they had never been claimed."""
+    with write() as cursor:
+        if not _lock_run(cursor, run_id, startable=False):
+            return
+        for step in steps:
+            cursor.execute(
+                "UPDATE runs_steprun SET status = 'retrying', attempt = attempt - 1, lease_expires_at = NULL, "
+                "available_at = %s WHERE id = %s AND lease_token = %s AND status = 'running'",
+                [time_in(now), uuid_in(step.id), step.lease_token],
+            )
+            if cursor.rowcount:
+                event = EventRow(
+                    at=now,
+                    event="step.retrying",
+                    step_id=step.id,
+                    data={"node_id": step.node_id, "attempt": step.attempt - 1, "reason": "handed_back"},
+                )
+                append_events(cursor, run_id, [event], RunUpdate(columns={"wake_at": now}))
+
+
+def renew_steps(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None:
+    """Extend the leases of steps that are still ours (step id, token)."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE runs_steprun SET lease_expires_at = %s WHERE id = %s AND lease_token = %s AND status = 'running'",
+            [(time_in(until), uuid_in(step_id), token) for step_id, token in leases],
+        )
+
+
+def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
+    """Whether any of these nodes (None: any at all) has a step that has begun and not ended."""
+    query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND status IN {_LIVE}"
+    if node_ids is not None:
+        query += f" AND node_id IN {in_list(list(node_ids))}"
+    with connection.cursor() as cursor:
+        cursor.execute(query + " LIMIT 1", [uuid_in(run_id), *(node_ids or ())])
+        return cursor.fetchone() is not None
+
+
+def started_event(step: StepRow, now: datetime) -> EventRow:
+    data = {"node_id": step.node_id, "attempt": step.attempt, "worker": step.worker}
+    return EventRow(at=now, event="step.started", step_id=step.id, data=data)
+
+
+def count(update: RunUpdate, status: str) -> None:
+    """Add one step's new status to the run's counters."""
+    if status == "completed":
+        update.completed += 1
+    elif status == "failed":
+        update.failed += 1
+    elif status == "skipped":
+        update.skipped += 1
+    elif status == "retrying":
+        update.retries += 1
+
+
+def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> bool:
+    """Lock the run's row; whether it is live (`startable`: and neither paused nor to be cancelled)."""
+    cursor.execute(
+        "SELECT status, pause_requested_at, cancel_requested_at FROM runs_run WHERE id = %s" + lock_suffix(),
+        [uuid_in(run_id)],
+    )
+    row = cursor.fetchone()
+    if row is None or row[0] not in LIVE_RUN_STATUSES:
+        return False
+    return not startable or (row[0] in ("running", "waiting") and row[1] is None and row[2] is None)
+
+
+def _settle(cursor: CursorWrapper, step: StepRow) -> bool:
+    cursor.execute(
+        """UPDATE runs_steprun SET status = %s, inputs = %s, output = %s, error = %s, branch = %s, sanitized = %s,
+               available_at = %s, finished_at = %s, lease_expires_at = NULL, lost_count = %s, attempt = %s
+           WHERE id = %s AND lease_token = %s AND status = 'running'""",
+        [
+            step.status,
+            json_in(step.inputs),
+            json_in(step.output),
+            json_in(step.error),
+            step.branch,
+            step.sanitized,
+            time_in(step.available_at),
+            time_in(step.finished_at),
+            step.lost_count,
+            step.attempt,
+            uuid_in(step.id),
+            step.lease_token,
+        ],
+    )
+    return bool(cursor.rowcount)
+
+
+def _state_row(row: tuple[Any, ...]) -> StepRow:
+    return StepRow(
+        id=uuid_out(row[0]),
+        node_id=row[1],
+        status=row[2],
+        position=row[3],
+        attempt=row[4],
+        max_attempts=row[5],
+        priority=row[6],
+        queue=row[7],
+        error=json_out(row[8]),
+        branch=row[9],
+        worker=row[10],
+        available_at=time_out(row[11]),
+        started_at=time_out(row[12]),
+        finished_at=time_out(row[13]),
+        lease_token=row[14],
+        lease_expires_at=time_out(row[15]),
+        lost_count=row[16],
+        stored=(row[2], row[14]),
+    )

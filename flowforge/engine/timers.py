@@ -1,0 +1,107 @@
+"""Timers and recovery are the same thing: each live run has `wake_at`, and someone looks at it when that has passed.
+
+`Sweep.run_once` is the query that finds them, run every second by every worker process; `alarm` hints those that are
+due within seconds precisely, so that a delay of 300 ms does not take a second. Losing an alarm costs a second.
+"""
+
+import heapq
+import logging
+import threading
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, connections
+
+from flowforge.core import bell, clock
+from flowforge.engine.store import maintenance
+
+SWEEP_SECONDS = 1.0
+SWEEP_LIMIT = 200
+AGAIN_AFTER = timedelta(seconds=5)  # a run that was hinted is hinted again after so long if nobody came
+ALARM_HORIZON = timedelta(seconds=10)
+
+log = logging.getLogger("flowforge.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    hinted: int
+
+
+def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
+    """Hint the runs that are due."""
+    if not maintenance.has_due_runs(now):
+        return Swept(0)
+    due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
+    for run_id in due:
+        bell.drive_now(run_id)
+    return Swept(len(due))
+
+
+class Alarm:
+    """Hints runs at their moment, from one thread that sweeps in between."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._heap: list[tuple[datetime, uuid.UUID]] = []
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def at(self, moment: datetime, run_id: uuid.UUID) -> None:
+        """Hint `run_id` at `moment` if that is soon; later ones are the sweep's."""
+        if self._thread is None or moment - clock.now() > ALARM_HORIZON:
+            return
+        with self._change:
+            heapq.heappush(self._heap, (moment, run_id))
+            if self._heap[0][1] == run_id:
+                self._change.notify()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="timers", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._change:
+            self._stopping = True
+            self._change.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            self._thread = None
+
+    def _loop(self) -> None:
+        next_sweep = clock.now()
+        try:
+            while not self._stopping:
+                for run_id in self._take_due(clock.now()):
+                    bell.drive_now(run_id)
+                if clock.now() >= next_sweep:
+                    self._sweep()
+                    next_sweep = clock.now() + timedelta(seconds=SWEEP_SECONDS)
+                self._sleep_until(next_sweep)
+        finally:
+            connections.close_all()
+
+    def _take_due(self, now: datetime) -> list[uuid.UUID]:
+        due = []
+        with self._change:
+            while self._heap and self._heap[0][0] <= now:
+                due.append(heapq.heappop(self._heap)[1])
+        return due
+
+    def _sweep(self) -> None:
+        try:
+            run_once(clock.now())
+        except DatabaseError as error:  # the database will be back: so shall we
+            log.warning("sweep: %s", error)
+            connections.close_all()
+
+    def _sleep_until(self, moment: datetime) -> None:
+        with self._change:
+            if self._stopping:
+                return
+            until = min(moment, self._heap[0][0]) if self._heap else moment
+            self._change.wait(max(0.0, min((until - clock.now()).total_seconds(), SWEEP_SECONDS)))
+
+
+alarm = Alarm()

@@ -1,0 +1,150 @@
+"""Workers pull: they claim ready steps of a run, do them, and record what became of them.
+
+The batch grows while steps prove short, and results of short steps are committed together. A step that turns out
+long holds up nobody: the keeper relieves its batch of what is done and of what has not begun.
+"""
+
+import logging
+import random
+import threading
+import time
+import uuid
+
+from django.conf import settings
+
+from flowforge.core import bell, clock
+from flowforge.core.failpoints import failpoint
+from flowforge.engine import driver, pools
+from flowforge.engine.execution import Execution, attempt
+from flowforge.engine.keeper import keeper
+from flowforge.engine.outcomes import Result, conclude
+from flowforge.engine.plan import Plan, plan_of, steps_named
+from flowforge.engine.scope import Results, scope_of
+from flowforge.engine.store import runs as run_store
+from flowforge.engine.store import steps as step_store
+from flowforge.engine.store.rows import ClaimedRun, StepRow
+from flowforge.engine.store.steps import Settlement
+from flowforge.kernel.definition import Definition
+
+MAX_BATCH = 64
+SHORT_BATCH_SECONDS = 0.1  # a batch under this lets the next one double
+COMMIT_WINDOW_SECONDS = 0.02  # results wait at most so long for company
+
+log = logging.getLogger("flowforge.engine")
+
+
+def work(run_id: uuid.UUID, queue: str) -> None:
+    """Do ready steps of a run's queue until there are none. A doubled or late hint finds none."""
+    run = run_store.read_run(run_id)
+    if run is None:
+        return
+    plan = plan_of(run.version_id)
+    results = Results(run_id)
+    size = 1
+    while not pools.draining.is_set():
+        steps = step_store.claim_steps(
+            run_id,
+            queue=queue,
+            limit=size,
+            worker=driver.PROCESS_NAME,
+            max_concurrency=plan.definition.config.max_concurrency,
+            now=clock.now(),
+            lease_seconds=settings.LEASE_SECONDS,
+        )
+        failpoint("claim.after")
+        if not steps:
+            return
+        began = time.monotonic()
+        Batch(run, plan, results, steps, queue).go()
+        short = time.monotonic() - began < SHORT_BATCH_SECONDS
+        size = min(size * 2, MAX_BATCH) if short else max(1, size // 2)
+
+
+class Batch:
+    """Claimed steps of one run on their way through one thread."""
+
+    def __init__(self, run: ClaimedRun, plan: Plan, results: Results, steps: list[StepRow], queue: str) -> None:
+        self.run = run
+        self.plan = plan
+        self.results = results
+        self.queue = queue
+        self._lock = threading.Lock()  # against the keeper, which may relieve us
+        self._waiting = steps[::-1]
+        self._done: list[tuple[StepRow, Result]] = []
+
+    def go(self) -> None:
+        self.results.load(
+            {
+                name
+                for row in self._waiting
+                for name in steps_named(self.plan.config(self.plan.definition.by_id[row.node_id]))
+            }
+        )
+        last_commit = time.monotonic()
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    break
+                row = self._waiting.pop()
+            result = self._attempt(row)
+            with self._lock:
+                self._done.append((row, result))
+            if time.monotonic() - last_commit > COMMIT_WINDOW_SECONDS:
+                self._commit()
+                last_commit = time.monotonic()
+        self._commit()
+
+    def relieve(self) -> None:
+        """Called by the keeper when the step that runs now is long: others' results and turns must not wait for it."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if waiting:
+            step_store.hand_back(self.run.id, waiting, clock.now())
+            bell.work_now(self.run.id, self.queue, 1)
+        self._commit()
+
+    def _attempt(self, row: StepRow) -> Result:
+        node = self.plan.definition.by_id[row.node_id]
+        execution = Execution(self.run, self.plan, node, row)
+        keeper.add(execution, reliever=self.relieve)
+        try:
+            return attempt(execution, scope_of(self.run, self.results, clock.now()))
+        finally:
+            keeper.remove(execution)
+
+    def _commit(self) -> None:
+        """Record what is done, and drive the run on if that frees a step."""
+        with self._lock:
+            done, self._done = self._done, []
+        if not done:
+            return
+        failpoint("result.before_commit")
+        settlements = [self._settlement(row, result) for row, result in done if not result.dropped]
+        taken = step_store.settle_steps(self.run.id, settlements, clock.now()) if settlements else []
+        failpoint("result.after_commit")
+        stopped = len(settlements) < len(done)
+        if stopped or any(_concerns_driver(self.run.id, self.plan.definition, each.row) for each in taken):
+            driver.drive(self.run.id)
+
+    def _settlement(self, row: StepRow, result: Result) -> Settlement:
+        events, cost = conclude(row, self.plan.definition.by_id[row.node_id], result, clock.now(), random.random)
+        return Settlement(row=row, events=events, cost=cost)
+
+
+def _concerns_driver(run_id: uuid.UUID, definition: Definition, row: StepRow) -> bool:
+    """Whether the run can move on because of this: a timer to set, a failure to judge, or a successor that is free.
+
+    A join whose other sources are still on their way would only be looked at in vain: the last of them asks.
+    """
+    if row.status != "completed":
+        return True
+    edges = definition.outgoing[row.node_id]
+    if not edges:
+        return not step_store.any_live(run_id, None)
+    for edge in edges:
+        if definition.by_id[edge.target].join != "all":
+            return True
+        sources = {incoming.source for incoming in definition.incoming[edge.target]} - {row.node_id}
+        if not sources or not step_store.any_live(run_id, sources):
+            return True
+    return False

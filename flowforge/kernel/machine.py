@@ -1,0 +1,411 @@
+"""The machine: what a run does next, as a function of values.
+
+`decide(state, now, evaluate)` advances a `RunState` and returns what it advanced. It reads no clock, no database and
+no network: equal states, moments and evaluators give equal decisions. Every rule of edges, labels, joins, skipping,
+`when`, waiting, lost workers, pausing, cancelling and timeouts is here and only here (docs/state-machine.md).
+
+The cost of a decision follows what has changed since the last one, not the size of the graph.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flowforge.kernel.definition import Definition, Edge, Node
+from flowforge.kernel.states import ENDED_RUN_STATUSES, ENDED_STEP_STATUSES, RunStatus, StepStatus
+
+MAX_LOST = 3  # workers lost in a row after which a step is taken to be what kills them
+
+Error = Mapping[str, Any]  # {"code", "message", "details"?}
+
+
+class EvaluationFailed(Exception):
+    """An expression of an edge or of a node's `when` could not be evaluated."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+Evaluate = Callable[[str, "StepState | None"], bool]
+"""(expression, the edge's source or None for a node's own `when`) -> its truth; raises EvaluationFailed"""
+
+
+@dataclass(slots=True, kw_only=True)
+class StepState:
+    """What the machine has to know of a step that has begun or ended."""
+
+    node: Node
+    status: StepStatus = "pending"
+    attempt: int = 0
+    available_at: datetime | None = None  # pending, retrying: may start from then on; waiting: is over then
+    lease_expires_at: datetime | None = None  # running: when its worker is taken to be lost
+    lost_count: int = 0
+    branch: str | None = None
+    error: Error | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED_STEP_STATUSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChange:
+    """A step has this status now."""
+
+    node: Node
+    status: StepStatus  # pending: it is ready to start
+    error: Error | None = None
+    reason: str | None = None  # for the event: `when`, `unreachable`, `worker_lost`, `waited` …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChange:
+    """The run has this status now, and this event says so."""
+
+    status: RunStatus
+    event: str
+    error: Error | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What was decided, in the order in which it has to be recorded."""
+
+    changes: list[StepChange | RunChange] = field(default_factory=list)
+
+    @property
+    def begun(self) -> list[Node]:
+        """Nodes whose step is ready to start now and was not before."""
+        return [c.node for c in self.changes if isinstance(c, StepChange) and c.status == "pending"]
+
+
+class RunState:
+    """A run as the machine sees it: its steps, and for each node how many of its incoming edges are settled."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        status: RunStatus = "pending",
+        started: bool = False,
+        run_at: datetime | None = None,
+        deadline_at: datetime | None = None,
+    ) -> None:
+        self.definition = definition
+        self.status: RunStatus = status
+        self.started = started
+        self.run_at = run_at
+        self.deadline_at = deadline_at
+        self.cancel_requested = False
+        self.pause_requested = False
+        self.steps: dict[str, StepState] = {}
+        self.live: dict[str, StepState] = {}
+        self.unhandled: list[StepState] = []  # failed steps that no edge has taken
+        self._unsettled = {node: len(edges) for node, edges in definition.incoming.items()}
+        self._fired: dict[str, int] = {}
+        self._spread_next: deque[StepState] = deque()
+        self._ready: dict[str, None] = {}  # joins that are satisfied, not begun yet; in the order of their readiness
+        self._roots_done = False
+
+    # --- what the shell tells the machine -------------------------------------------------------------------------
+
+    def restore(self, step: StepState) -> None:
+        """Take over a step as it was recorded; before the first decision."""
+        self.steps[step.node.id] = step
+        if step.ended:
+            self._spread_next.append(step)
+        else:
+            self.live[step.node.id] = step
+
+    def settle(
+        self,
+        node_id: str,
+        status: StepStatus,
+        *,
+        now: datetime,
+        branch: str | None = None,
+        error: Error | None = None,
+    ) -> None:
+        """A live step has ended: as its worker recorded it, or as a pure step was evaluated."""
+        step = self.live.pop(node_id)
+        step.status, step.branch, step.error, step.finished_at = status, branch, error, now
+        self._spread_next.append(step)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED_RUN_STATUSES
+
+    @property
+    def running_count(self) -> int:
+        return sum(1 for step in self.live.values() if step.status == "running")
+
+
+def decide(state: RunState, now: datetime, evaluate: Evaluate) -> Decisions:
+    """Advance `state` as far as it goes without anyone doing a step; returns what has changed."""
+    found = Decisions()
+    if state.ended:
+        return found
+    if state.cancel_requested:
+        _end_early(state, found, now, "cancelled", {"code": "cancelled", "message": "The run was cancelled."})
+    elif state.deadline_at is not None and now >= state.deadline_at:
+        _end_early(state, found, now, "failed", {"code": "timeout", "message": "The run exceeded its timeout."})
+    elif _may_move(state, found, now):
+        _pass_time(state, found, now)
+        _advance(state, found, now, evaluate)
+        _conclude(state, found)
+    return found
+
+
+def dispatchable(state: RunState, now: datetime) -> list[StepState]:
+    """The steps that may start right now, first things first, as many as `max_concurrency` leaves room for."""
+    if state.pause_requested or state.ended:
+        return []
+    room = state.definition.config.max_concurrency - state.running_count
+    if room <= 0:
+        return []
+    due = [
+        step
+        for step in state.live.values()
+        if step.status in ("pending", "retrying") and (step.available_at is None or step.available_at <= now)
+    ]
+    if len(due) > 1:
+        due.sort(key=lambda step: (-step.node.priority, step.node.position))
+    return due[:room]
+
+
+def next_wake(state: RunState, now: datetime) -> datetime | None:
+    """When someone has to look at this run again; None: only an outside event can move it."""
+    if state.ended:
+        return None
+    if not state.started and state.run_at is not None and state.run_at > now:
+        return state.run_at
+    moments = [state.deadline_at] if state.deadline_at is not None else []
+    for step in state.live.values():
+        if step.status == "running":
+            moments.append(step.lease_expires_at or now)
+        elif step.available_at is not None and not (state.pause_requested and step.status != "waiting"):
+            moments.append(step.available_at)
+    return min(moments, default=None)
+
+
+# --- the rules ----------------------------------------------------------------------------------------------------
+
+
+def _may_move(state: RunState, found: Decisions, now: datetime) -> bool:
+    """Pausing, resuming and the start; False while a run that has not begun has to wait for its time."""
+    if state.pause_requested:
+        if state.status != "paused":
+            _run(state, found, "paused", "run.paused")
+        return state.started
+    if state.status == "paused":
+        _run(state, found, "running" if state.started else "pending", "run.resumed", reason="paused")
+    if state.started:
+        return True
+    if state.run_at is not None and now < state.run_at:
+        return False
+    state.started = True
+    timeout = state.definition.config.timeout_seconds
+    if timeout is not None and state.deadline_at is None:
+        state.deadline_at = _plus(now, timeout)
+    _run(state, found, "running", "run.started")
+    return True
+
+
+def _pass_time(state: RunState, found: Decisions, now: datetime) -> None:
+    """Waits that are over, and workers that were lost."""
+    for step in list(state.live.values()):
+        if step.status == "waiting" and step.available_at is not None and step.available_at <= now:
+            state.settle(step.node.id, "completed", now=now, branch=step.branch)
+            found.changes.append(StepChange(node=step.node, status="completed", reason="waited"))
+        elif step.status == "running" and step.lease_expires_at is not None and step.lease_expires_at <= now:
+            _lose(state, found, step, now)
+
+
+def _lose(state: RunState, found: Decisions, step: StepState, now: datetime) -> None:
+    """Hand a lost worker's step to another: it uses up no attempt, unless it has cost `MAX_LOST` workers in a row."""
+    step.lost_count += 1
+    if step.lost_count >= MAX_LOST:
+        message = f"{step.lost_count} workers in a row were lost while they ran this step."
+        _fail(state, found, step, {"code": "worker_lost", "message": message}, now)
+        return
+    step.status, step.available_at, step.lease_expires_at = "retrying", now, None
+    step.attempt = max(step.attempt - 1, 0)
+    found.changes.append(StepChange(node=step.node, status="retrying", reason="worker_lost"))
+
+
+def _advance(state: RunState, found: Decisions, now: datetime, evaluate: Evaluate) -> None:
+    """Let what has ended spread along the edges, and begin what is ready, until nothing moves."""
+    if not state._roots_done:
+        state._roots_done = True
+        for node in state.definition.nodes:
+            if not state.definition.incoming[node.id] and node.id not in state.steps:
+                state._ready[node.id] = None
+    while True:
+        while state._spread_next:
+            _spread(state, found, state._spread_next.popleft(), now, evaluate)
+        if state.pause_requested or not state._ready:
+            return
+        ready = list(state._ready)
+        state._ready.clear()
+        for node_id in ready:
+            _begin(state, found, state.definition.by_id[node_id], now, evaluate)
+
+
+def _spread(state: RunState, found: Decisions, source: StepState, now: datetime, evaluate: Evaluate) -> None:
+    """A step has ended: settle its outgoing edges."""
+    handled = source.status != "failed" or source.node.on_error == "continue"
+    for edge in state.definition.outgoing[source.node.id]:
+        begun = edge.target in state.steps
+        if begun and (handled or edge.on == "success"):
+            continue  # the target is past caring, and the source needs no one to take its failure
+        try:
+            fires = _fires(edge, source, evaluate)
+        except EvaluationFailed as error:
+            if not begun:
+                _fail(state, found, _new_step(state, edge.target), _error_of(error), now)
+            continue
+        if fires and edge.on != "success":
+            handled = True
+        if not begun:
+            _settle_edge(state, found, edge, fires, now)
+    if not handled:
+        state.unhandled.append(source)
+
+
+def _fires(edge: Edge, source: StepState, evaluate: Evaluate) -> bool:
+    """Whether an edge fires, its source having ended."""
+    if source.status == "completed":
+        applies = edge.on in ("success", "always")
+    elif source.status == "failed":
+        applies = edge.on in ("failure", "always") or source.node.on_error == "continue"
+    else:
+        applies = False
+    if not applies or edge.when is None:
+        return applies
+    if edge.is_expression:
+        return evaluate(edge.when, source)
+    return source.branch == edge.when
+
+
+def _settle_edge(state: RunState, found: Decisions, edge: Edge, fires: bool, now: datetime) -> None:
+    """Count the edge at its target and apply the target's join."""
+    target = edge.target
+    state._unsettled[target] -= 1
+    fired = state._fired.get(target, 0) + fires
+    state._fired[target] = fired
+    if target in state._ready:
+        return
+    join = state.definition.by_id[target].join
+    all_settled = state._unsettled[target] == 0
+    if join == "any" and fired:
+        state._ready[target] = None
+    elif join == "strict" and not fires:
+        _skip(state, found, target, "unreachable", now)
+    elif all_settled and fired:
+        state._ready[target] = None
+    elif all_settled:
+        _skip(state, found, target, "unreachable", now)
+
+
+def _begin(state: RunState, found: Decisions, node: Node, now: datetime, evaluate: Evaluate) -> None:
+    """A step's join is satisfied: it is ready, unless its own `when` says no."""
+    if node.when is not None:
+        try:
+            wanted = evaluate(node.when, None)
+        except EvaluationFailed as error:
+            _fail(state, found, _new_step(state, node.id), _error_of(error), now)
+            return
+        if not wanted:
+            _skip(state, found, node.id, "when", now)
+            return
+    step = _new_step(state, node.id)
+    step.available_at = now
+    found.changes.append(StepChange(node=node, status="pending"))
+
+
+def _conclude(state: RunState, found: Decisions) -> None:
+    """The run has ended when every node has; it waits when all that is left does."""
+    if len(state.steps) == len(state.definition.nodes) and not state.live:
+        if state.unhandled:
+            _run(state, found, "failed", "run.failed", error=_step_failed(state))
+        else:
+            _run(state, found, "completed", "run.completed")
+    elif state.status != "paused":
+        waits = bool(state.live) and all(step.status == "waiting" for step in state.live.values())
+        if waits and state.status == "running":
+            _run(state, found, "waiting", "run.waiting")
+        elif not waits and state.status == "waiting":
+            _run(state, found, "running", "run.resumed", reason="waiting")
+
+
+def _end_early(state: RunState, found: Decisions, now: datetime, status: RunStatus, error: Error) -> None:
+    """Cancelled or out of time: every step that has not ended is cancelled."""
+    for node in state.definition.nodes:
+        step = state.steps.get(node.id)
+        if step is None:
+            step = _new_step(state, node.id)
+        if not step.ended:
+            state.settle(node.id, "cancelled", now=now)
+            found.changes.append(StepChange(node=node, status="cancelled", reason=str(error["code"])))
+    state._ready.clear()
+    state._spread_next.clear()
+    _run(state, found, status, f"run.{status}", error=error)
+
+
+# --- small movements ----------------------------------------------------------------------------------------------
+
+
+def _run(
+    state: RunState,
+    found: Decisions,
+    status: RunStatus,
+    event: str,
+    *,
+    error: Error | None = None,
+    reason: str | None = None,
+) -> None:
+    state.status = status
+    found.changes.append(RunChange(status=status, event=event, error=error, reason=reason))
+
+
+def _new_step(state: RunState, node_id: str) -> StepState:
+    step = StepState(node=state.definition.by_id[node_id])
+    state.steps[node_id] = state.live[node_id] = step
+    return step
+
+
+def _skip(state: RunState, found: Decisions, node_id: str, reason: str, now: datetime) -> None:
+    step = _new_step(state, node_id)
+    state.settle(node_id, "skipped", now=now)
+    found.changes.append(StepChange(node=step.node, status="skipped", reason=reason))
+
+
+def _fail(state: RunState, found: Decisions, step: StepState, error: Error, now: datetime) -> None:
+    state.settle(step.node.id, "failed", now=now, error=error)
+    found.changes.append(StepChange(node=step.node, status="failed", error=error))
+
+
+def _error_of(failure: EvaluationFailed) -> Error:
+    return {"code": failure.code, "message": failure.message}
+
+
+def _step_failed(state: RunState) -> Error:
+    """The run's error: the first failure that nothing handled, by the order of the definition."""
+    step = min(state.unhandled, key=lambda failed: failed.node.position)
+    cause = dict(step.error or {})
+    return {
+        "code": "step_failed",
+        "message": f"The step {step.node.id} failed: {cause.get('message', '')}",
+        "step": step.node.id,
+        "details": cause,
+    }
+
+
+def _plus(moment: datetime, seconds: float) -> datetime:
+    return moment + timedelta(seconds=seconds)
