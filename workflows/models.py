@@ -5,6 +5,13 @@ from django.db.models import Q
 
 from flowforge.core.models import EditableRow, Row
 from flowforge.projects.models import Project, User
+from flowforge.projects.scoping import ScopedQuerySet
+
+
+class VersionQuerySet(ScopedQuerySet["WorkflowVersion"]):
+    """A version belongs to its workflow's project."""
+
+    project_path = "workflow__project_id"
 
 
 class Workflow(EditableRow):
@@ -21,6 +28,8 @@ class Workflow(EditableRow):
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     version = models.PositiveIntegerField(default=1)  # the current one
     tags = models.JSONField(default=list, blank=True)
+
+    objects = ScopedQuerySet["Workflow"].as_manager()
 
     class Meta(EditableRow.Meta):
         constraints = [
@@ -42,11 +51,11 @@ class WorkflowVersion(Row):
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
-    definition = (
-        models.JSONField()
-    )  # {nodes, edges, config, input_schema, output}: kernel.definition.normalise
+    definition = models.JSONField()  # {nodes, edges, config, input_schema, output}: kernel.definition.normalise
     definition_hash = models.CharField(max_length=64)  # SHA-256 of its canonical JSON
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    objects = VersionQuerySet.as_manager()
 
     class Meta(Row.Meta):
         constraints = [models.UniqueConstraint(fields=["workflow", "version"], name="workflow_version_once")]

@@ -1,4 +1,4 @@
-"""What workflows need to know of their runs. Runs stand a layer above, so the provider is named in settings."""
+"""What workflows need to know of their runs. Runs stand a layer above: the provider is named in settings."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -14,23 +14,23 @@ from flowforge.api.caller import Caller
 class RunsPort(Protocol):
     """Provided by `settings.WORKFLOW_RUNS_PORT`; stateless, safe to call from several threads."""
 
-    def last_runs(self, workflow_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, tuple[uuid.UUID, str]]:
+    def last_runs(self, workflow_ids: Collection[uuid.UUID], /) -> Mapping[uuid.UUID, tuple[uuid.UUID, str]]:
         """Workflow -> (id, status) of its newest run, in one query; a workflow that never ran is absent."""
         ...
 
-    def live_count(self, workflow_id: uuid.UUID) -> int:
+    def live_count(self, workflow_id: uuid.UUID, /) -> int:
         """How many of its runs have not ended. Called within the transaction that archives the workflow."""
         ...
 
-    def cancel_live(self, workflow_id: uuid.UUID, actor: str) -> int:
+    def cancel_live(self, workflow_id: uuid.UUID, actor: str, /) -> int:
         """Ask all its live runs to end; answers how many. `actor` as in `Caller.actor`."""
         ...
 
-    def version_of(self, run_id: uuid.UUID) -> tuple[uuid.UUID, uuid.UUID] | None:
+    def version_of(self, run_id: uuid.UUID, /) -> tuple[uuid.UUID, uuid.UUID] | None:
         """(workflow id, version id) of a run: its picture is that of the version that it runs."""
         ...
 
-    def step_states(self, run_id: uuid.UUID, caller: Caller) -> Mapping[str, str] | None:
+    def step_states(self, run_id: uuid.UUID, caller: Caller, /) -> Mapping[str, str] | None:
         """Node id -> step status; None where the caller cannot see the run. A step not begun is absent."""
         ...
 
@@ -38,19 +38,19 @@ class RunsPort(Protocol):
 class NullRuns:
     """No runs at all: what holds where no provider is installed."""
 
-    def last_runs(self, workflow_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, tuple[uuid.UUID, str]]:  # noqa: ARG002  the protocol's shape
+    def last_runs(self, _workflow_ids: Collection[uuid.UUID], /) -> Mapping[uuid.UUID, tuple[uuid.UUID, str]]:
         return {}
 
-    def live_count(self, workflow_id: uuid.UUID) -> int:  # noqa: ARG002  the protocol's shape
+    def live_count(self, _workflow_id: uuid.UUID, /) -> int:
         return 0
 
-    def cancel_live(self, workflow_id: uuid.UUID, actor: str) -> int:  # noqa: ARG002  the protocol's shape
+    def cancel_live(self, _workflow_id: uuid.UUID, _actor: str, /) -> int:
         return 0
 
-    def version_of(self, run_id: uuid.UUID) -> tuple[uuid.UUID, uuid.UUID] | None:  # noqa: ARG002  the protocol's shape
+    def version_of(self, _run_id: uuid.UUID, /) -> tuple[uuid.UUID, uuid.UUID] | None:
         return None
 
-    def step_states(self, run_id: uuid.UUID, caller: Caller) -> Mapping[str, str] | None:  # noqa: ARG002  the protocol's shape
+    def step_states(self, _run_id: uuid.UUID, _caller: Caller, /) -> Mapping[str, str] | None:
         return None
 
 

@@ -1,0 +1,157 @@
+"""Workflows: list, create, read, change, archive, duplicate, roll back."""
+
+import uuid
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from flowforge.api.idempotency import idempotent
+from flowforge.api.pagination import Page
+from flowforge.api.serializers import body
+from flowforge.core.errors import Fault, InvalidBody, InvalidQuery
+from flowforge.core.json import Json
+from flowforge.projects.models import Project
+from flowforge.projects.scoping import get_visible
+from flowforge.projects.selectors import require_active, resolve_project
+from workflows import present
+from workflows.api import docs
+from workflows.api.base import READ, WRITE, WorkflowViews
+from workflows.api.filters import WorkflowFilters
+from workflows.api.serializers import DuplicateBody, NewWorkflowBody, RollbackBody, WorkflowBody
+from workflows.constants import DEFINITION_BODY_BYTES
+from workflows.models import Workflow
+from workflows.ports import runs_port
+from workflows.selectors import LIST_FIELDS, definitions_of, get_workflow
+from workflows.services.forms import read
+from workflows.services.saving import (
+    Attributes,
+    archive_workflow,
+    checked_document,
+    create_workflow,
+    duplicate_workflow,
+    rollback_workflow,
+    update_workflow,
+)
+
+
+class WorkflowViewSet(WorkflowViews):
+    """`/v1/workflows`, `/v1/workflows/{id}`, the same nested under a project, and two actions."""
+
+    scopes = {
+        "list": READ,
+        "create": WRITE,
+        "retrieve": READ,
+        "update": WRITE,
+        "partial_update": WRITE,
+        "destroy": WRITE,
+        "duplicate": WRITE,
+        "rollback": WRITE,
+    }
+    filterset_class = WorkflowFilters
+    query_params = {"destroy": ("force",)}
+    max_body_bytes = DEFINITION_BODY_BYTES
+
+    @extend_schema(**docs.LIST)
+    def list(self, request: Request, project_id: uuid.UUID | None = None) -> HttpResponse:
+        rows = Workflow.objects.visible_to(self.caller, READ).values(*LIST_FIELDS)
+        if project_id is not None:
+            project = get_visible(Project.objects.all(), self.caller, project_id, READ)
+            rows = rows.filter(project=project)
+        page = self.page(self.filtered(rows))
+        return self.ok(Page(rows=self._shown_rows(page.rows), meta=page.meta))
+
+    @extend_schema(**docs.CREATE)
+    @idempotent
+    def create(self, request: Request, project_id: uuid.UUID | None = None) -> HttpResponse:
+        given = body(NewWorkflowBody, request)
+        project = self._project_to_write(project_id, given.get("project_id"))
+        document = checked_document(project=project, written=read(given))
+        version = create_workflow(project=project, attributes=_attributes(given), document=document, caller=self.caller)
+        return self.answer_created(version)
+
+    @extend_schema(**docs.RETRIEVE)
+    def retrieve(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        return self.answer(self.current(workflow_id))
+
+    @extend_schema(**docs.UPDATE)
+    def update(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        get_workflow(self.caller, workflow_id, WRITE)
+        given = {"description": "", "status": Workflow.Status.ACTIVE, "tags": []} | body(WorkflowBody, request)
+        return self._change(workflow_id, given, replace=True)
+
+    @extend_schema(**docs.PATCH)
+    def partial_update(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        get_workflow(self.caller, workflow_id, WRITE)
+        return self._change(workflow_id, body(WorkflowBody, request, partial=True), replace=False)
+
+    @extend_schema(**docs.DESTROY)
+    def destroy(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        get_workflow(self.caller, workflow_id, WRITE)
+        archive_workflow(
+            workflow_id=workflow_id, caller=self.caller, force=self.flag("force"), precondition=self.if_match
+        )
+        return self.no_content()
+
+    @extend_schema(**docs.DUPLICATE)
+    @idempotent
+    def duplicate(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        source = self.current(workflow_id)
+        given = body(DuplicateBody, request)
+        chosen = given.get("project_id", source.workflow.project_id)
+        project = resolve_project(self.caller, chosen, scope=WRITE)
+        version = duplicate_workflow(source=source, project=project, name=given.get("name"), caller=self.caller)
+        return self.answer_created(version)
+
+    @extend_schema(**docs.ROLLBACK)
+    def rollback(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        get_workflow(self.caller, workflow_id, WRITE)
+        version = rollback_workflow(
+            workflow_id=workflow_id,
+            version=body(RollbackBody, request)["version"],
+            caller=self.caller,
+            precondition=self.if_match,
+        )
+        return self.answer(version)
+
+    def _change(self, workflow_id: uuid.UUID, given: dict[str, Any], *, replace: bool) -> HttpResponse:
+        version = update_workflow(
+            workflow_id=workflow_id,
+            attributes=_attributes(given),
+            written=read(given),
+            caller=self.caller,
+            replace=replace,
+            precondition=self.if_match,
+        )
+        return self.answer(version)
+
+    def _project_to_write(self, in_path: uuid.UUID | None, in_body: uuid.UUID | None) -> Project:
+        """Where a new workflow goes: by the path (404), by the body (422), or the caller's only project."""
+        if in_path is None:
+            return resolve_project(self.caller, in_body, scope=WRITE)
+        if in_body not in (None, in_path):
+            detail = "The path names another project."
+            raise InvalidBody(faults=[Fault(pointer="/project_id", code="contradiction", detail=detail)])
+        project = get_visible(Project.objects.all(), self.caller, in_path, WRITE)
+        require_active(project)
+        return project
+
+    def _shown_rows(self, rows: Any) -> list[Json]:
+        """Two queries at most, whatever the page's length."""
+        expand = self.request.GET.get("expand")
+        if expand not in (None, "definition"):
+            raise InvalidQuery(detail="expand is definition, or nothing.")
+        ids = [row["id"] for row in rows]
+        last_runs = runs_port().last_runs(ids) if ids else {}
+        definitions = definitions_of(ids) if expand else {}
+        return [present.workflow(row, last_runs.get(row["id"]), definitions.get(row["id"])) for row in rows]
+
+
+def _attributes(given: dict[str, Any]) -> Attributes:
+    return Attributes(
+        name=given.get("name"),
+        description=given.get("description"),
+        status=given.get("status"),
+        tags=given.get("tags"),
+    )

@@ -1,0 +1,68 @@
+"""Reading workflows. Lists are rows of values, not model instances: they are made to be printed."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from django.db.models import F, QuerySet
+
+from flowforge.api.caller import Caller
+from flowforge.core.errors import NotFound
+from flowforge.core.json import Json
+from flowforge.kernel.definition import Definition
+from flowforge.kernel.document import load
+from flowforge.projects.scoping import get_visible
+from workflows.constants import DEFINITION_CACHE_SIZE
+from workflows.models import Workflow, WorkflowVersion
+
+LIST_FIELDS: Final = (
+    *("id", "project_id", "name", "description", "status", "version", "tags"),
+    *("created_at", "updated_at"),
+)
+VERSION_FIELDS: Final = ("id", "version", "definition_hash", "created_by_id", "created_at")
+
+
+def get_workflow(caller: Caller, workflow_id: uuid.UUID | str, scope: str) -> Workflow:
+    """Raises NotFound (404) where the caller cannot see it, PermissionMissing (403) where the scope is missing."""
+    return get_visible(Workflow.objects.all(), caller, workflow_id, scope)
+
+
+def current_version(workflow_id: uuid.UUID) -> WorkflowVersion:
+    """The version that new runs take, its workflow loaded with it: one query. Raises NotFound."""
+    found = (
+        WorkflowVersion.objects.select_related("workflow")
+        .filter(workflow_id=workflow_id, version=F("workflow__version"))
+        .first()
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get_version(workflow_id: uuid.UUID, number: int) -> WorkflowVersion:
+    """Raises NotFound."""
+    found = WorkflowVersion.objects.filter(workflow_id=workflow_id, version=number).first()
+    if found is None:
+        raise NotFound(detail=f"The workflow has no version {number}.")
+    return found
+
+
+def versions_of(workflow_id: uuid.UUID) -> QuerySet[WorkflowVersion, dict[str, Any]]:
+    """All versions without their definitions, as values."""
+    return WorkflowVersion.objects.filter(workflow_id=workflow_id).values(*VERSION_FIELDS)
+
+
+def definitions_of(workflow_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, Json]]:
+    """Workflow -> the document of its current version, in one query."""
+    rows = WorkflowVersion.objects.filter(workflow_id__in=list(workflow_ids), version=F("workflow__version"))
+    return dict(rows.values_list("workflow_id", "definition"))
+
+
+@lru_cache(maxsize=DEFINITION_CACHE_SIZE)
+def definition_of(version_id: uuid.UUID) -> Definition:
+    """The parsed definition of a version. Kept in this process: versions never change. Raises NotFound."""
+    document = WorkflowVersion.objects.filter(pk=version_id).values_list("definition", flat=True).first()
+    if document is None:
+        raise NotFound(detail=f"There is no workflow version {version_id}.")
+    return load(document)
