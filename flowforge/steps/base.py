@@ -118,6 +118,7 @@ class StepSettings:
     home: Path  # scratch directories live under home/scratch
     file_roots: Sequence[Path] = ()
     allow_private_targets: Sequence[str] = ()  # CIDR networks or host names; ("*",): all
+    process_memory_bytes: int | None = 4 * 1024**3  # private memory of each process of a command; None: not bounded
 
 
 class StepType(Protocol):
@@ -146,3 +147,17 @@ class StepType(Protocol):
     def run(self, context: Context) -> Outcome:
         """Do it. An exception is a failed attempt (`step_error`); StepCancelled ends it as the engine asked for."""
         ...
+
+
+class BaseStep:
+    """What most step types have in common; inherit from it or satisfy StepType without."""
+
+    queue: ClassVar[Literal["default", "process"]] = "default"
+    starts_processes: ClassVar[bool] = False
+    default_timeout_seconds: ClassVar[float | None] = None
+
+    def check(self, config: Mapping[str, Any]) -> list[Fault]:  # noqa: ARG002  the schema says it all
+        return []
+
+    def branches(self, config: Mapping[str, Any]) -> frozenset[str] | None:  # noqa: ARG002  no labels
+        return None
