@@ -10,7 +10,10 @@ from flowforge.core.json import Json
 Join = Literal["all", "any", "strict"]
 On = Literal["success", "failure", "always"]
 
+OnConflict = Literal["queue", "reject", "cancel_running"]
+
 MAX_NODES = 10_000
+MAX_EDGES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +25,24 @@ class RetryPolicy:
     max_delay: float = 300.0
     backoff_factor: float = 2.0
     jitter: float = 0.1  # share of the delay by which it varies, either way
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cache:
+    """A step whose key (an expression) gave an output within `ttl_seconds` takes that instead of running."""
+
+    key: str
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compensation:
+    """The step that undoes a completed node once its run failed or was cancelled."""
+
+    type: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    retry: RetryPolicy = RetryPolicy()
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +58,13 @@ class Node:
     timeout_seconds: float | None = None  # of an attempt; None: the step type's own default
     priority: int = 0  # higher first
     join: Join = "all"
-    when: str | None = None  # expression; false: skipped
+    when: str | None = None  # expression, always within {{ }}; false: skipped
     on_error: Literal["fail", "continue"] = "fail"
     queue: str | None = None  # worker pool; None: the step type's own
+    cache: Cache | None = None
+    template_id: str | None = None  # the template that the rest of the node is taken from
+    template_version: int | None = None
+    compensate: Compensation | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +80,32 @@ class Edge:
         return self.when is not None and "{{" in self.when
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Concurrency:
+    """At most `limit` live runs of a workflow with the same key (an expression over the inputs)."""
+
+    key: str | None = None  # None: all runs of the workflow share one
+    limit: int = 1
+    on_conflict: OnConflict = "queue"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateLimit:
+    """Runs with the same key begin at a pace of `limit` in `seconds`."""
+
+    limit: int
+    seconds: float
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Debounce:
+    """Starts with the same key become one run, `delay_seconds` after the last of them."""
+
+    delay_seconds: float
+    key: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """`config` of a definition. Durations in seconds."""
@@ -63,6 +114,13 @@ class RunConfig:
     timeout_seconds: float | None = None  # of the whole run
     retry: RetryPolicy = RetryPolicy()
     priority: int = 0
+    concurrency: Concurrency | None = None
+    rate_limit: RateLimit | None = None
+    debounce: Debounce | None = None
+    expires_in_seconds: float | None = None  # from the run's creation; not begun by then: failed with `expired`
+    expected_duration_seconds: float | None = None
+    on_failure: Mapping[str, Any] | None = None  # {workflow_id, inputs?} of the workflow to start
+    budget: Mapping[str, Any] | None = None  # {cost, tokens, steps, http_calls, wall_time, on_breach}, as written
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,108 @@
+"""Expressions: do they parse, and do they read only what there is by then?"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flowforge.core.errors import Fault
+from flowforge.kernel.document import as_expression
+from flowforge.kernel.expressions import ExpressionError, Reference, compile_template
+from flowforge.kernel.validation.draft import Draft, strings, suggestion
+
+BEFORE_RUN: Final = frozenset({"inputs", "run", "project", "now"})
+IN_RUN: Final = BEFORE_RUN | {"steps"}
+IN_STEP: Final = IN_RUN | {"credentials"}
+# names that a step type itself gives to expressions in its config
+OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
+    "map": frozenset({"item", "index"}),
+    "wait_event": frozenset({"payload", "event"}),
+}
+EVERYWHERE: Final = IN_STEP | {"item", "index"}
+STEP_MEMBERS: Final = frozenset({"output", "status", "error"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where expressions stand, and what they may read there."""
+
+    roots: frozenset[str]
+    is_before: Callable[[str], bool] = lambda _: True  # whether a step has always settled by then, if it ever does
+    reader: str = ""  # the node that reads, for the message
+
+
+def faults(draft: Draft) -> Iterator[Fault]:
+    """Everything wrong with the document's expressions."""
+    for index, node in draft.nodes:
+        yield from _node(draft, index, node)
+    for edge in draft.sound_edges:
+        if edge.when is not None and "{{" in edge.when:
+            place = _place(draft, IN_RUN, edge.source, itself=True)
+            yield from _text(draft, place, edge.when, f"/edges/{edge.index}/when")
+    for name in ("concurrency", "rate_limit", "debounce", "on_failure"):
+        roots = IN_RUN if name == "on_failure" else BEFORE_RUN
+        yield from _value(draft, Place(roots=roots), draft.config.get(name), f"/config/{name}")
+    yield from _value(draft, Place(roots=IN_RUN), draft.document.get("output"), "/output")
+
+
+def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
+    at, node_id = f"/nodes/{index}", node.get("id", "")
+    roots = IN_STEP | OF_TYPE.get(node.get("type", ""), frozenset())
+    if node.get("template_id") is not None:
+        roots |= {"parameters"}
+    yield from _value(draft, _place(draft, roots, node_id), node.get("config"), f"{at}/config")
+    when = as_expression(node.get("when"))
+    if when is not None:
+        yield from _text(draft, _place(draft, IN_RUN, node_id), when, f"{at}/when")
+    yield from _value(draft, _place(draft, IN_RUN, node_id), node.get("cache"), f"{at}/cache")
+    undo = node.get("compensate") or {}
+    place = _place(draft, IN_STEP, node_id, itself=True)
+    yield from _value(draft, place, undo.get("config"), f"{at}/compensate/config")
+
+
+def _place(draft: Draft, roots: frozenset[str], node_id: str, *, itself: bool = False) -> Place:
+    """Where what settled before the node `node_id` can be read, and with `itself` the node too."""
+
+    def is_before(step: str) -> bool:
+        # in a graph with a cycle nothing is before anything: the cycle is reported, this would only repeat it
+        if node_id not in draft.by_id or not draft.is_acyclic or (itself and step == node_id):
+            return True
+        return draft.upstream.is_upstream(step, node_id)
+
+    return Place(roots=roots, is_before=is_before, reader=node_id)
+
+
+def _value(draft: Draft, place: Place, value: Any, pointer: str) -> Iterator[Fault]:
+    for at, text in strings(value, pointer):
+        if "{{" in text:
+            yield from _text(draft, place, text, at)
+
+
+def _text(draft: Draft, place: Place, text: str, at: str) -> Iterator[Fault]:
+    try:
+        references = compile_template(text).references
+    except ExpressionError as error:
+        yield Fault(pointer=at, code=error.code, detail=str(error))
+        return
+    for reference in sorted(references, key=str):
+        if reference.root not in place.roots:
+            yield Fault(pointer=at, code="unknown_name", detail=_unknown_name(reference.root, place.roots))
+        elif reference.root == "steps" and reference.name is not None:
+            yield from _step(draft, place, reference, reference.name, at)
+
+
+def _unknown_name(root: str, roots: frozenset[str]) -> str:
+    if root in EVERYWHERE:
+        return f"{root!r} cannot be read here; there are {', '.join(sorted(roots))}"
+    return f"there is no name {root[:100]!r}{suggestion(root, roots)}; there are {', '.join(sorted(roots))}"
+
+
+def _step(draft: Draft, place: Place, reference: Reference, step: str, at: str) -> Iterator[Fault]:
+    if step not in draft.by_id:
+        detail = f"there is no step {step[:100]!r}{suggestion(step, draft.by_id)}"
+        yield Fault(pointer=at, code="unknown_step", detail=detail)
+    elif not place.is_before(step):
+        detail = f"{step!r} is not upstream of {place.reader!r}: nothing of it can be read there"
+        yield Fault(pointer=at, code="not_upstream", detail=detail)
+    if reference.member is not None and reference.member not in STEP_MEMBERS:
+        detail = f"a step has output, status and error, not {reference.member[:100]!r}"
+        yield Fault(pointer=at, code="unknown_name", detail=detail)

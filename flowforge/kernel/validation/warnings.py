@@ -1,0 +1,40 @@
+"""What is allowed, but hardly meant."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from flowforge.core.errors import Fault
+from flowforge.kernel.document import as_expression
+from flowforge.kernel.expressions import compile_template
+from flowforge.kernel.validation.draft import Draft
+
+
+def warnings(draft: Draft) -> Iterator[Fault]:
+    """Of a document without faults."""
+    if not draft.nodes:
+        yield Fault(pointer="/nodes", code="empty", detail="without nodes a run completes at once and does nothing")
+    yield from _constants(draft)
+    yield from _missing_labels(draft)
+
+
+def _constants(draft: Draft) -> Iterator[Fault]:
+    """A `when` that reads nothing always says the same."""
+    for index, node in draft.nodes:
+        when = as_expression(node.get("when"))
+        if when is not None and not compile_template(when).references:
+            detail = "this condition reads nothing: it says the same in every run"
+            yield Fault(pointer=f"/nodes/{index}/when", code="constant_condition", detail=detail)
+
+
+def _missing_labels(draft: Draft) -> Iterator[Fault]:
+    """A label of a switch that no edge takes; a condition with a single arm is usual."""
+    taken: dict[str, set[str]] = defaultdict(set)
+    for edge in draft.sound_edges:
+        taken[edge.source].add("*" if edge.when is None or "{{" in edge.when else edge.when)
+    for node_id, labels in taken.items():
+        index, node = draft.by_id[node_id]
+        given = draft.branches_of(index, node) or frozenset()
+        missing = given - labels
+        if missing and "*" not in labels and len(given) > 2:
+            detail = f"no edge takes {', '.join(sorted(missing)[:20])}"
+            yield Fault(pointer=f"/nodes/{index}", code="label_without_edge", detail=detail)
