@@ -2,13 +2,39 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Case, Prefetch, Q, Value, When
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import Conflict, Fault, InvalidBody
-from flowforge.projects.constants import ROLE_SCOPES
-from flowforge.projects.models import ApiKey, Membership, Project, TokenFamily, User
+from flowforge.projects.constants import ROLE_SCOPES, ROLES
+from flowforge.projects.models import ApiKey, Membership, Project, ProjectQuerySet, TokenFamily, User
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """A caller, the projects that it sees and, for a person, its roles there."""
+
+    caller: Caller
+    projects: Sequence[Project]
+    roles: Mapping[uuid.UUID, str]
+
+
+def standing_of(caller: Caller) -> Standing:
+    seats = Membership.objects.filter(user_id=caller.user_id) if caller.user_id else Membership.objects.none()
+    return Standing(
+        caller=caller,
+        projects=list(Project.objects.visible_to(caller).order_by("name", "id")),
+        roles=dict(seats.values_list("project_id", "role")),
+    )
+
+
+def with_team(queryset: ProjectQuerySet) -> ProjectQuerySet:
+    """Projects with all that their representation needs: owners first, then by name."""
+    ranks = [When(role=role, then=Value(rank)) for rank, role in enumerate(ROLES)]
+    seats = Membership.objects.select_related("user").order_by(Case(*ranks), "user__username")
+    return queryset.prefetch_related(Prefetch("memberships", queryset=seats))
 
 
 def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
@@ -17,9 +43,9 @@ def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
     return {project_id: ROLE_SCOPES[role] for project_id, role in roles}
 
 
-def role_of(user_id: uuid.UUID, project_id: uuid.UUID) -> str | None:
-    """The role that a person has in a project, None without one."""
-    return Membership.objects.filter(user_id=user_id, project_id=project_id).values_list("role", flat=True).first()
+def active_projects_named(text: str) -> Sequence[Project]:
+    """The active projects of that id or name, whoever asks: for the command line."""
+    return list(Project.objects.filter(Q(pk=_as_uuid(text)) | Q(name=text), status=Project.Status.ACTIVE))
 
 
 def users_by_name_or_id(wanted: Sequence[str]) -> dict[str, uuid.UUID]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from flowforge.api.caller import Caller
 from flowforge.core import clock
 from flowforge.core.errors import Conflict, Fault, InvalidBody, PermissionMissing
-from flowforge.projects import callers, key_format
+from flowforge.projects import callers, key_format, selectors
 from flowforge.projects.constants import SCOPES
 from flowforge.projects.models import ApiKey, Project
 
@@ -60,10 +60,11 @@ def insert_key(
 def rotate_key(*, caller: Caller, key: ApiKey, overlap: timedelta = DEFAULT_OVERLAP) -> tuple[ApiKey, str]:
     """A successor with the same name and scopes; the old key ends after `overlap`, or earlier if it was to.
 
-    The successor lives as long as the old key was given. Raises Conflict (409) for a key that has ended already,
-    PermissionMissing (403) when the key can do more than the caller.
+    The successor lives as long as the old key was given. Raises Conflict (409) for a key that has ended already or
+    whose project is archived, PermissionMissing (403) when the key can do more than the caller.
     """
     old = ApiKey.objects.select_for_update(of=("self",)).select_related("project").get(pk=key.pk)
+    selectors.require_active(old.project)
     now = clock.now()
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
         raise Conflict(detail="The key has ended: make a new one.")

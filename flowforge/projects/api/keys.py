@@ -1,0 +1,65 @@
+"""API keys over HTTP (api.md, section 2)."""
+
+import uuid
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from flowforge.api.idempotency import idempotent
+from flowforge.api.pagination import Page
+from flowforge.api.serializers import body
+from flowforge.api.views import ApiViewSet
+from flowforge.projects import present, selectors
+from flowforge.projects.api.serializers import ApiKeyCreate, Rotation
+from flowforge.projects.models import ApiKey, Project
+from flowforge.projects.scoping import get_visible
+from flowforge.projects.services import keys
+
+SCOPE = "keys:write"  # reading too: who sees the keys sees what could be attacked
+
+
+class ApiKeyViewSet(ApiViewSet):
+    scopes = dict.fromkeys(("list", "create", "retrieve", "destroy", "rotate"), SCOPE)
+    query_params = {"list": ("project_id",)}
+
+    def list(self, request: Request) -> HttpResponse:
+        """The keys of the caller's projects, newest first; ended ones too."""
+        found = ApiKey.objects.visible_to(self.caller, SCOPE)
+        project_id = request.query_params.get("project_id")
+        if project_id is not None:
+            found = found.filter(project=get_visible(Project.objects.all(), self.caller, project_id, SCOPE))
+        page = self.page(found)
+        return self.ok(Page(rows=[present.api_key(row) for row in page.rows], meta=page.meta))
+
+    @idempotent
+    def create(self, request: Request) -> HttpResponse:
+        """Make a key; no key can do more than who makes it. The answer is the only place where it is shown."""
+        given = body(ApiKeyCreate, request)
+        project = selectors.resolve_project(self.caller, given.pop("project_id", None), scope=SCOPE)
+        row, text = keys.create_key(caller=self.caller, project=project, **given)
+        return self._new(row, text)
+
+    def retrieve(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """One key, without the key itself."""
+        shown = present.api_key(self._key(pk))
+        return self.ok(shown, etag_of=shown)
+
+    def destroy(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """Revoke a key: it is refused everywhere within a second."""
+        key = self._key(pk)
+        self.check_if_match(present.api_key(key))
+        keys.revoke_key(key=key)
+        return self.no_content()
+
+    @idempotent
+    def rotate(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """Make a successor with the same name and scopes; the old key goes on for `overlap` (24 hours)."""
+        key = self._key(pk)
+        row, text = keys.rotate_key(caller=self.caller, key=key, **body(Rotation, request))
+        return self._new(row, text)
+
+    def _key(self, pk: uuid.UUID) -> ApiKey:
+        return get_visible(ApiKey.objects.all(), self.caller, pk, SCOPE)
+
+    def _new(self, row: ApiKey, text: str) -> HttpResponse:
+        return self.created(present.api_key(row, text=text), f"/v1/api-keys/{row.pk}", etag_of=present.api_key(row))

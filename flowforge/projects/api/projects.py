@@ -1,0 +1,71 @@
+"""Projects over HTTP (api.md, section 3)."""
+
+import uuid
+
+from django.http import HttpResponse
+from django_filters import CharFilter, ChoiceFilter, FilterSet
+from rest_framework.request import Request
+
+from flowforge.api.idempotency import idempotent
+from flowforge.api.pagination import Page
+from flowforge.api.permissions import ANY_CALLER
+from flowforge.api.serializers import body
+from flowforge.api.views import ApiViewSet
+from flowforge.projects import present, selectors
+from flowforge.projects.api.serializers import ProjectCreate, ProjectPatch
+from flowforge.projects.models import Project
+from flowforge.projects.scoping import get_visible
+from flowforge.projects.services import projects
+
+
+class ProjectFilters(FilterSet):  # type: ignore[misc]  # django_filters has no annotations
+    status = ChoiceFilter(choices=Project.Status.choices)
+    name = CharFilter(lookup_expr="icontains")
+
+
+class ProjectViewSet(ApiViewSet):
+    scopes = {
+        "list": "projects:read",
+        "create": ANY_CALLER,  # a person without any project may make the first; the service refuses most keys
+        "retrieve": "projects:read",
+        "partial_update": "projects:write",
+        "destroy": "projects:write",
+    }
+    filterset_class = ProjectFilters
+
+    def list(self, request: Request) -> HttpResponse:
+        """The caller's projects, newest first."""
+        visible = selectors.with_team(Project.objects.visible_to(self.caller, "projects:read"))
+        page = self.page(self.filtered(visible))
+        return self.ok(Page(rows=[present.project(row) for row in page.rows], meta=page.meta))
+
+    @idempotent
+    def create(self, request: Request) -> HttpResponse:
+        """Make a project; who makes it is its owner."""
+        made = projects.create_project(caller=self.caller, **body(ProjectCreate, request))
+        shown = present.project(made)
+        return self.created(shown, f"/v1/projects/{made.pk}", etag_of=shown)
+
+    def retrieve(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """One project with its team and settings."""
+        shown = present.project(self._project(pk, "projects:read"))
+        return self.ok(shown, etag_of=shown)
+
+    def partial_update(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """Change name, settings (name by name, null takes one away), team (as a whole) or status."""
+        project = self._project(pk, "projects:write")
+        self.check_if_match(present.project(project))
+        changes = body(ProjectPatch, request, partial=True)
+        projects.update_project(caller=self.caller, project=project, **changes)
+        shown = present.project(self._project(pk))
+        return self.ok(shown, etag_of=shown)
+
+    def destroy(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """Archive a project: it stays readable, nothing in it can be changed or started, its API keys end."""
+        project = self._project(pk, "projects:write")
+        self.check_if_match(present.project(project))
+        projects.archive_project(project=project)
+        return self.no_content()
+
+    def _project(self, pk: uuid.UUID, scope: str | None = None) -> Project:
+        return get_visible(selectors.with_team(Project.objects.all()), self.caller, pk, scope)

@@ -1,0 +1,126 @@
+"""What clients send, checked; what they get, for the OpenAPI document."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from rest_framework import serializers
+
+from flowforge.api.serializers import StrictSerializer
+from flowforge.core import clock
+from flowforge.kernel import durations
+from flowforge.projects.constants import ROLES, SCOPES
+from flowforge.projects.models import Project
+from flowforge.projects.services.keys import DEFAULT_OVERLAP, MAX_OVERLAP
+from flowforge.projects.services.projects import Seat
+
+
+class Credentials(StrictSerializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+
+
+class RefreshToken(StrictSerializer):
+    refresh = serializers.CharField(max_length=4096)
+
+
+class TokenPair(serializers.Serializer[Any]):
+    access = serializers.CharField(help_text="Send it as `Authorization: Bearer …`; good for 15 minutes.")
+    refresh = serializers.CharField(help_text="Good for 7 days and for one refresh.")
+
+
+class Place(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=Project.Status.choices)
+    role = serializers.ChoiceField(choices=ROLES, allow_null=True, help_text="Null for an API key.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES))
+
+
+class Me(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=["user", "key"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    username = serializers.CharField(allow_null=True, help_text="Null for an API key.")
+    is_staff = serializers.BooleanField()
+    projects = Place(many=True)
+
+
+class SeatIn(StrictSerializer):
+    user = serializers.CharField(max_length=150, help_text="Username or id.")
+    role = serializers.ChoiceField(choices=ROLES)
+
+    def to_internal_value(self, data: Any) -> Seat:
+        return Seat(**super().to_internal_value(data))
+
+
+class ProjectCreate(StrictSerializer):
+    name = serializers.CharField(max_length=200)
+    settings = serializers.DictField(required=False, help_text="See the fields of a project's settings.")
+    team = SeatIn(many=True, required=False)
+
+
+class ProjectPatch(ProjectCreate):
+    status = serializers.ChoiceField(choices=Project.Status.choices, required=False)
+
+
+class SeatOut(serializers.Serializer[Any]):
+    user = serializers.CharField()
+    role = serializers.ChoiceField(choices=ROLES)
+
+
+class ProjectOut(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=Project.Status.choices)
+    team = SeatOut(many=True)
+    settings = serializers.DictField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ApiKeyCreate(StrictSerializer):
+    name = serializers.CharField(max_length=200)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES), allow_empty=False)
+    project_id = serializers.UUIDField(required=False, help_text="The caller's only project, if absent.")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        if value is not None and value <= clock.now():
+            raise serializers.ValidationError("This moment is past.", code="in_the_past")
+        return value
+
+
+class OverlapField(serializers.Field[timedelta, Any, str, Any]):
+    """A duration such as `24h`, at most 7 days."""
+
+    def to_internal_value(self, data: Any) -> timedelta:
+        try:
+            overlap = timedelta(seconds=durations.parse(data))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error), code="invalid_duration") from error
+        if overlap > MAX_OVERLAP:
+            raise serializers.ValidationError("At most 7 days.", code="out_of_range")
+        return overlap
+
+    def to_representation(self, value: timedelta) -> str:
+        return durations.format(value.total_seconds())
+
+
+class Rotation(StrictSerializer):
+    overlap = OverlapField(default=DEFAULT_OVERLAP, help_text="How long the old key goes on: `0s` to `7d`.")
+
+
+class ApiKeyOut(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    project_id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.CharField(help_text="How the key begins.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES))
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute.")
+    created_at = serializers.DateTimeField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewApiKeyOut(ApiKeyOut):
+    key = serializers.CharField(help_text="The key itself: shown here and never again.")
