@@ -7,7 +7,7 @@ RUN  := $(VENV)/bin/python
 PYTHONS := $(PYTHON) python3.11 python3.12 python3.13 python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types layers format lock bench clean base dev
+.PHONY: help run demo test lint types layers format schema lock bench clean base dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ layers: dev ## who may import whom (docs/architecture.md)
 format: dev ## let ruff rewrite what it can
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+
+schema: base ## write docs/openapi.json from the code
+	@exec $(RUN) manage.py spectacular --format openapi-json --file docs/openapi.json --validate --fail-on-warn
 
 lock: dev ## write requirements/*.txt anew from requirements/*.in (ARGS=--upgrade: newest versions)
 	@exec $(RUN) requirements/lock.py $(ARGS)
