@@ -120,6 +120,6 @@ class StepTypeViewSet(WorkflowViews):
                 "output_schema": kind.output_schema,
                 "allowed": None if allowed is None else kind.name in allowed,
             }
-            for kind in sorted(step_types().all(), key=lambda kind: kind.name)
+            for kind in step_types().all()
         ]
         return self.ok(shown, meta={"cursor": None, "has_more": False})

@@ -7,23 +7,23 @@ from workflows.api.history_views import GraphViewSet, VersionViewSet
 from workflows.api.parsers import IMPORT_PARSERS
 from workflows.api.views import WorkflowViewSet
 
-LISTING = {"get": "list", "post": "create"}
+_ONE = "workflows/<uuid:workflow_id>"
+_listing = WorkflowViewSet.as_view({"get": "list", "post": "create"})
+_detail = WorkflowViewSet.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"})
+_import = FileViewSet.as_view({"post": "create"}, parser_classes=IMPORT_PARSERS)
 
 urlpatterns = [
-    path("workflows", WorkflowViewSet.as_view(LISTING)),
-    path("projects/<uuid:project_id>/workflows", WorkflowViewSet.as_view(LISTING)),
-    path("workflows:validate", ValidateViewSet.as_view({"post": "create"})),
-    path("workflows:import", FileViewSet.as_view({"post": "create"}, parser_classes=IMPORT_PARSERS)),
-    path(
-        "workflows/<uuid:workflow_id>",
-        WorkflowViewSet.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}),
-    ),
-    path("workflows/<uuid:workflow_id>:duplicate", WorkflowViewSet.as_view({"post": "duplicate"})),
-    path("workflows/<uuid:workflow_id>:rollback", WorkflowViewSet.as_view({"post": "rollback"})),
-    path("workflows/<uuid:workflow_id>:validate", ValidateViewSet.as_view({"post": "check_saved"})),
-    path("workflows/<uuid:workflow_id>/versions", VersionViewSet.as_view({"get": "list"})),
-    path("workflows/<uuid:workflow_id>/versions/<int:number>", VersionViewSet.as_view({"get": "retrieve"})),
-    path("workflows/<uuid:workflow_id>/graph", GraphViewSet.as_view({"get": "retrieve"})),
-    path("workflows/<uuid:workflow_id>/export", FileViewSet.as_view({"get": "retrieve"})),
-    path("step-types", StepTypeViewSet.as_view({"get": "list"})),
+    path("workflows", _listing, name="workflows"),
+    path("projects/<uuid:project_id>/workflows", _listing, name="project-workflows"),
+    path("workflows:validate", ValidateViewSet.as_view({"post": "create"}), name="workflows-validate"),
+    path("workflows:import", _import, name="workflows-import"),
+    path(_ONE, _detail, name="workflow"),
+    path(f"{_ONE}:duplicate", WorkflowViewSet.as_view({"post": "duplicate"}), name="workflow-duplicate"),
+    path(f"{_ONE}:rollback", WorkflowViewSet.as_view({"post": "rollback"}), name="workflow-rollback"),
+    path(f"{_ONE}:validate", ValidateViewSet.as_view({"post": "check_saved"}), name="workflow-validate"),
+    path(f"{_ONE}/versions", VersionViewSet.as_view({"get": "list"}), name="workflow-versions"),
+    path(f"{_ONE}/versions/<int:number>", VersionViewSet.as_view({"get": "retrieve"}), name="workflow-version"),
+    path(f"{_ONE}/graph", GraphViewSet.as_view({"get": "retrieve"}), name="workflow-graph"),
+    path(f"{_ONE}/export", FileViewSet.as_view({"get": "retrieve"}), name="workflow-export"),
+    path("step-types", StepTypeViewSet.as_view({"get": "list"}), name="step-types"),
 ]

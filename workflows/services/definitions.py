@@ -2,20 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from django.conf import settings
-from flowforge.steps.registry import Registry, default_registry
 
 from flowforge.core.errors import Fault, InvalidBody
 from flowforge.core.json import Json, canonical
 from flowforge.kernel.validation import Validation, validate
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import allowed_step_types
+from flowforge.steps.registry import Registry, default_registry
 
 
-@cache
 def step_types() -> Registry:
     """All step types of this installation: ours, those of entry points and of `settings.STEP_TYPES`."""
     return default_registry(settings.STEP_TYPES)

@@ -10,7 +10,6 @@ from typing import Any
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.pointers import pointer_of
-from flowforge.kernel.validation.tasks import from_tasks
 from workflows.constants import DEFAULT_TASK_RETRIES, DEFINITION_FIELDS
 
 Locate = Callable[[str], str]
@@ -22,13 +21,14 @@ _GRAPH_FIELDS = ("nodes", "edges")
 class Written:
     """What a client wrote of a definition."""
 
-    parts: Mapping[str, Json]  # those of DEFINITION_FIELDS that were given
+    parts: Mapping[str, Json]  # those of DEFINITION_FIELDS that were given, or `tasks` in place of nodes and edges
     locate: Locate = str  # from a pointer into the document to one into what was sent
     faults: Sequence[Fault] = ()  # of the form itself, pointers into what was sent
 
     def over(self, base: Mapping[str, Json]) -> dict[str, Json]:
         """A whole document: the parts that were given replace those of `base`."""
-        return {**base, **self.parts}
+        replaced = _GRAPH_FIELDS if "tasks" in self.parts else ()
+        return {**{name: part for name, part in base.items() if name not in replaced}, **self.parts}
 
     def tell(self, faults: Sequence[Fault]) -> list[Fault]:
         """Faults of the document, placed in what was sent."""
@@ -42,8 +42,10 @@ def read(body: Mapping[str, Any]) -> Written:
         return Written(parts={}, faults=mixed)
     if "definition" in body:
         return _nested(body["definition"])
-    top = {name: body[name] for name in DEFINITION_FIELDS if name in body}
-    return _from_tasks(body["tasks"], top) if "tasks" in body else Written(parts=top)
+    parts = {name: body[name] for name in (*DEFINITION_FIELDS, "tasks") if name in body}
+    if "tasks" in parts:
+        parts["tasks"] = _with_retries(parts["tasks"], parts.get("config"))
+    return Written(parts=parts)
 
 
 def _mixed(body: Mapping[str, Any]) -> list[Fault]:
@@ -66,12 +68,6 @@ def _nested(definition: Json) -> Written:
         if name not in DEFINITION_FIELDS
     ]
     return Written(parts=definition, locate=lambda pointer: f"/definition{pointer}", faults=unknown)
-
-
-def _from_tasks(tasks: Json, top: Mapping[str, Json]) -> Written:
-    found = from_tasks(_with_retries(tasks, top.get("config")))
-    parts = {**top, "nodes": found.nodes, "edges": found.edges}
-    return Written(parts=parts, locate=found.origin, faults=found.faults)
 
 
 def _with_retries(tasks: Json, config: Json) -> Json:

@@ -1,7 +1,7 @@
 """Import: a file says what a project's workflows shall be. All of it happens, or nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.db import transaction
@@ -30,10 +30,18 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Examined:
+    """An entry under examination; pointers into the file."""
+
+    errors: list[Fault]
+    warnings: list[Fault] = field(default_factory=list)
+    document: Mapping[str, Json] | None = None  # to be stored, unless there are errors
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Plan:
     """An entry that is right in itself."""
 
-    entry: Entry
     attributes: Attributes
     document: Mapping[str, Json]
     target: Workflow | None  # None: it is new
@@ -56,7 +64,7 @@ def import_workflows(*, project: Project, entries: Sequence[Entry], caller: Call
         if isinstance(found, _Plan):
             plans.append(found)
         else:
-            faults += [fault.under(entry.pointer) for fault in found]
+            faults += found
     if faults:
         raise InvalidBody(detail="Nothing was imported: there are faults in the file.", faults=faults)
     return [_carry_out(plan, project, caller) for plan in plans]
@@ -80,46 +88,53 @@ def _has_name(body: Json) -> bool:
     return isinstance(body, Mapping) and isinstance(body.get("name"), str)
 
 
+def examine(entry: Entry, project: Project) -> Examined:
+    """All that is wrong with an entry in itself; nothing is stored."""
+    faults, _ = shape.check(ENTRY_SCHEMA, entry.body)
+    if faults:
+        return Examined(errors=_under(entry, faults))
+    written = read(entry.body)
+    if written.faults:
+        return Examined(errors=_under(entry, written.faults))
+    found = check(written.over(EMPTY_DEFINITION), project)
+    return Examined(
+        errors=_under(entry, written.tell(found.errors)),
+        warnings=_under(entry, written.tell(found.warnings)),
+        document=found.document,
+    )
+
+
+def _under(entry: Entry, faults: Sequence[Fault]) -> list[Fault]:
+    return [fault.under(entry.pointer) for fault in faults]
+
+
 def _plan(
     entry: Entry, project: Project, targets: Mapping[str, Sequence[Workflow]], seen: set[str]
 ) -> _Plan | list[Fault]:
-    """What to do with an entry, or all that is wrong with it (pointers within the entry)."""
-    faults, _ = shape.check(ENTRY_SCHEMA, entry.body)
-    if faults:
-        return faults
-    body: Mapping[str, Any] = entry.body
-    candidates = targets.get(body["name"], [])
-    faults = _name_faults(body["name"], candidates, seen)
-    written = read(body)
-    document = _document(written, project, faults)
-    if faults:
-        return faults
+    """What to do with an entry, or all that is wrong with it."""
+    found = examine(entry, project)
+    candidates = targets.get(entry.body["name"], []) if _has_name(entry.body) else []
+    errors = [*found.errors, *_name_faults(entry, candidates, seen)]
+    if errors or found.document is None:
+        return errors
     return _Plan(
-        entry=entry,
-        attributes=_attributes(body),
-        document=document,
+        attributes=_attributes(entry.body),
+        document=found.document,
         target=candidates[0] if candidates else None,
     )
 
 
-def _name_faults(name: str, candidates: Sequence[Workflow], seen: set[str]) -> list[Fault]:
-    faults = []
+def _name_faults(entry: Entry, candidates: Sequence[Workflow], seen: set[str]) -> list[Fault]:
+    if not _has_name(entry.body):
+        return []
+    faults, name = [], entry.body["name"]
     if name in seen:
         faults.append(Fault(pointer="/name", code="duplicate_name", detail="The file has this name twice."))
     if len(candidates) > 1:
         detail = f"{len(candidates)} workflows of the project have this name: rename all but one."
         faults.append(Fault(pointer="/name", code="ambiguous_name", detail=detail))
     seen.add(name)
-    return faults
-
-
-def _document(written: Written, project: Project, faults: list[Fault]) -> Mapping[str, Json]:
-    if written.faults:
-        faults += written.faults
-        return {}
-    found = check(written.over(EMPTY_DEFINITION), project)
-    faults += written.tell(found.errors)
-    return found.document
+    return _under(entry, faults)
 
 
 def _attributes(body: Mapping[str, Any]) -> Attributes:

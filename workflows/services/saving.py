@@ -50,7 +50,7 @@ def checked_document(
     if written.faults:
         raise InvalidBody(faults=written.faults)
     found = check(written.over(base), project)
-    if found.errors:
+    if found.document is None:
         raise InvalidBody(detail="The definition is invalid.", faults=written.tell(found.errors))
     return found.document
 
