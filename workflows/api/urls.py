@@ -3,8 +3,8 @@
 from django.urls import path
 
 from workflows.api.file_views import FileViewSet, StepTypeViewSet, ValidateViewSet
-from workflows.api.history_views import GraphViewSet, VersionViewSet
 from workflows.api.parsers import IMPORT_PARSERS
+from workflows.api.version_views import VersionViewSet
 from workflows.api.views import WorkflowViewSet
 
 _ONE = "workflows/<uuid:workflow_id>"
@@ -23,7 +23,6 @@ urlpatterns = [
     path(f"{_ONE}:validate", ValidateViewSet.as_view({"post": "check_saved"}), name="workflow-validate"),
     path(f"{_ONE}/versions", VersionViewSet.as_view({"get": "list"}), name="workflow-versions"),
     path(f"{_ONE}/versions/<int:number>", VersionViewSet.as_view({"get": "retrieve"}), name="workflow-version"),
-    path(f"{_ONE}/graph", GraphViewSet.as_view({"get": "retrieve"}), name="workflow-graph"),
     path(f"{_ONE}/export", FileViewSet.as_view({"get": "retrieve"}), name="workflow-export"),
     path("step-types", StepTypeViewSet.as_view({"get": "list"}), name="step-types"),
 ]
