@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core import exceptions as django_errors
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as drf_errors
 from rest_framework.request import Request
@@ -47,9 +47,6 @@ BY_STATUS: Mapping[int, type[FlowForgeError]] = {
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """DRF's hook: every exception of a view becomes a problem; none is left for Django's HTML pages."""
-    for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block:
-            connection.set_rollback(True)
     return answer(error, context["request"])
 
 
