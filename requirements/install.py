@@ -19,17 +19,19 @@ HOLDS = {"base": ("base",), "dev": ("base", "dev")}  # dev.txt is base.txt and m
 
 
 def main(name: str) -> None:
-    """Install the lock `name` unless it is there; raises CalledProcessError when pip fails."""
-    VENV.mkdir(exist_ok=True)
-    with (VENV / ".install.lock").open("w") as guard:
+    """Install the lock `name` unless it is there; raises CalledProcessError when pip (or making the venv) fails."""
+    guard = os.open(FOLDER, os.O_RDONLY)
+    try:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        if not PYTHON.exists() or not is_installed(name):
+        if not is_installed(name):
             install(name)
+    finally:
+        os.close(guard)
 
 
 def is_installed(name: str) -> bool:
     mark = VENV / f"{name}.lock"
-    return mark.exists() and mark.read_bytes() == lock_of(name).read_bytes()
+    return PYTHON.exists() and mark.exists() and mark.read_bytes() == lock_of(name).read_bytes()
 
 
 def install(name: str) -> None:
@@ -37,12 +39,21 @@ def install(name: str) -> None:
     print(f"Installing requirements/{name}.txt into {VENV.name} (once; about half a minute) …", flush=True)
     for held in HOLDS["dev"]:
         (VENV / f"{held}.lock").unlink(missing_ok=True)
-    if not PYTHON.exists():
-        venv.create(VENV, with_pip=True, symlinks=True)
+    if not has_pip():
+        # clear: what is there belongs to a Python that is gone
+        venv.create(VENV, with_pip=True, symlinks=True, clear=not PYTHON.exists())
     run_pip("install", "--require-hashes", "--no-deps", "--no-compile", "-r", str(lock_of(name)))
     for held in HOLDS[name]:
         write_mark(held)
     print(f"Installed in {time.monotonic() - began:.0f} s.", flush=True)
+
+
+def has_pip() -> bool:
+    """False too for an environment whose making was interrupted."""
+    try:
+        return subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def run_pip(*arguments: str) -> None:
@@ -61,8 +72,18 @@ def lock_of(name: str) -> Path:
     return FOLDER / f"{name}.txt"
 
 
+def explain(error: subprocess.CalledProcessError) -> str:
+    if "ensurepip" in error.cmd:
+        return (
+            "This Python cannot make virtual environments (ensurepip is missing; on Debian: apt install python3-venv)."
+        )
+    return f"The installation failed (pip ended with {error.returncode}); the same command tries again."
+
+
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except subprocess.CalledProcessError as error:
-        sys.exit(f"The installation failed (pip ended with {error.returncode}); the same command tries again.")
+        sys.exit(explain(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
