@@ -75,7 +75,7 @@ def lock_of(name: str) -> Path:
 def explain(error: subprocess.CalledProcessError) -> str:
     if "ensurepip" in error.cmd:
         return (
-            "This Python cannot make virtual environments (ensurepip is missing; on Debian: apt install python3-venv)."
+            "This Python cannot make virtual environments: it has no ensurepip (on Debian: apt install python3-venv)."
         )
     return f"The installation failed (pip ended with {error.returncode}); the same command tries again."
 
