@@ -9,4 +9,9 @@ LOG_TAIL: Final = 20  # newest log lines that a step shows
 MAX_WAIT_SECONDS: Final = 60.0
 DEDUPE_WINDOW: Final = timedelta(hours=24)
 
-TRIGGER_TYPES: Final = ("api", "schedule", "webhook", "event", "workflow", "replay", "tool")
+MAX_EVENTS: Final = 1000  # of a run's history, a page
+DEFAULT_EVENTS: Final = 100
+
+MAX_DEDUPE_KEY_LENGTH: Final = 255
+MAX_QUERY_LENGTH: Final = 200
+INT32: Final = (-(2**31), 2**31 - 1)  # what an integer column holds

@@ -1,10 +1,94 @@
 """Reading runs. What callers may see is decided here: a run of a project that isn't theirs does not exist."""
 
 import uuid
+from collections.abc import Sequence
 from functools import lru_cache
 
+from django.db import connection
+from django.db.models import QuerySet, Subquery
+
+from flowforge.api.caller import Caller
+from flowforge.api.pagination import Page, PageParams, page_of, slice_of
+from flowforge.core import ids
 from flowforge.core.errors import NotFound
-from workflows.models import WorkflowVersion
+from flowforge.events.schemas import STEP_LOG
+from flowforge.kernel.definition import Definition, Node
+from flowforge.kernel.states import LIVE_RUN_STATUSES
+from flowforge.projects.scoping import get_visible
+from runs import present
+from runs.constants import LOG_TAIL, MAX_INLINE_STEPS
+from runs.models import Run, RunEvent, StepRun
+from runs.present import EventRow, LogRow, RunRow, Shown, StepRow
+from runs.raw import ByKey, raw
+from workflows.models import Workflow, WorkflowVersion
+from workflows.selectors import definition_of
+
+_NO_ITEM = -1  # `index` of a step that is not an item of a `map`
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------
+
+
+def visible_runs(caller: Caller) -> QuerySet[Run]:
+    """The runs that a caller may read, to be filtered."""
+    return Run.objects.visible_to(caller, "runs:read")
+
+
+def page_of_runs(runs: QuerySet[Run], params: PageParams) -> Page:
+    """A page of runs as lists show them, newest first: one query."""
+    found = page_of(raw(runs, RunRow), params)
+    return Page(rows=[present.run(row) for row in found.rows], meta=found.meta)
+
+
+def get_run(caller: Caller, run_id: uuid.UUID, scope: str = "runs:read") -> RunRow:
+    """Raises NotFound (404) where the caller cannot see it, PermissionMissing (403) where the scope is missing."""
+    row = read_run(run_id)
+    if row is None or present.uuid_of(row.project_id) not in caller.grants:
+        raise NotFound
+    caller.require(scope, present.uuid_of(row.project_id))
+    return row
+
+
+def read_run(run_id: uuid.UUID) -> RunRow | None:
+    """Any run, whoever asks: for services and for those who have checked already."""
+    rows = _RUN.rows(run_id)
+    return rows[0] if rows else None
+
+
+def live_runs(workflow_id: uuid.UUID) -> QuerySet[Run]:
+    """The runs of a workflow that have not ended. The project is named for the sake of the index `run_live`."""
+    project = Workflow.objects.filter(id=workflow_id).values("project_id")
+    return Run.objects.filter(
+        project_id=Subquery(project), workflow_id=workflow_id, status__in=LIVE_RUN_STATUSES
+    ).order_by()
+
+
+def show_run(row: RunRow, *, with_steps: bool = True) -> Shown:
+    """A run in full: two more queries with its steps. One of very many steps leaves them to `page_of_steps`."""
+    shown = present.run(row)
+    if with_steps and row.steps_total <= MAX_INLINE_STEPS:
+        begun = _STEPS.rows(present.uuid_of(row.id))
+        shown["steps"] = present.steps(row, definition_of_run(row).nodes, begun, _log_tails(begun))
+    return shown
+
+
+def show_new_run(run: Run) -> Shown:
+    """A run that was just stored, in full, without a query: none of its steps has begun."""
+    row = present.row_of(run)
+    shown = present.run(row)
+    if row.steps_total <= MAX_INLINE_STEPS:
+        shown["steps"] = present.steps(row, definition_of_run(row).nodes, [], [])
+    return shown
+
+
+def definition_of_run(row: RunRow) -> Definition:
+    """What the run runs: its version never changes under it."""
+    return definition_of(present.uuid_of(row.version_id))
+
+
+def workflow_to_run(caller: Caller, workflow_id: uuid.UUID) -> Workflow:
+    """A workflow with its project, for services that start runs. Raises NotFound, PermissionMissing."""
+    return get_visible(Workflow.objects.select_related("project"), caller, workflow_id, "runs:write")
 
 
 @lru_cache(maxsize=10_000)
@@ -14,3 +98,80 @@ def version_id_of(workflow_id: uuid.UUID, number: int) -> uuid.UUID:
     for version_id in found:
         return version_id
     raise NotFound(detail=f"The workflow has no version {number}.")
+
+
+# --- steps and their logs -----------------------------------------------------------------------------------------
+
+
+def page_of_steps(row: RunRow, params: PageParams) -> Page:
+    """A page of a run's steps in the definition's order, those that have not begun too."""
+    nodes = slice_of(definition_of_run(row).nodes, params)
+    return Page(rows=_show_nodes(row, nodes.rows), meta=nodes.meta)
+
+
+def page_of_logs(row: RunRow, step_id: uuid.UUID, params: PageParams) -> Page:
+    """A page of a step's log, oldest line first. Raises NotFound if the run has no such step."""
+    _require_step(row, step_id)
+    lines = RunEvent.objects.filter(step_id=step_id, event=STEP_LOG)
+    found = page_of(raw(lines, LogRow), params, key=("seq",), ascending=True)
+    return Page(rows=[present.log(line) for line in found.rows], meta=found.meta)
+
+
+def _require_step(row: RunRow, wanted: uuid.UUID) -> None:
+    """A step that has not begun has its id all the same."""
+    run_id = present.uuid_of(row.id)
+    if StepRun.objects.filter(id=wanted, run_id=run_id).exists():
+        return
+    if all(ids.step_id(run_id, node.id) != wanted for node in definition_of_run(row).nodes):
+        raise NotFound
+
+
+def _show_nodes(row: RunRow, nodes: Sequence[Node]) -> list[Shown]:
+    run_id = present.uuid_of(row.id)
+    step_ids = [ids.step_id(run_id, node.id) for node in nodes]
+    begun = list(raw(StepRun.objects.filter(id__in=step_ids).order_by(), StepRow))
+    return present.steps(row, nodes, begun, _log_tails(begun))
+
+
+def _log_tails(steps: Sequence[StepRow]) -> list[LogRow]:
+    """The newest lines of each step's log, oldest first: one query.
+
+    Each step costs one look into the index `event_step_log`, however long its log is. The ORM has no lateral join.
+    """
+    if not steps:
+        return []
+    places = ", ".join(["%s"] * len(steps))
+    with connection.cursor() as cursor:
+        cursor.execute(_LOG_TAILS.format(places=places), [step.id for step in steps])
+        return [LogRow(*line) for line in cursor.fetchall()]
+
+
+_LOG_TAILS = f"""
+    SELECT line.step_id, line.seq, line.at, line.data
+    FROM {StepRun._meta.db_table} AS step
+    JOIN {RunEvent._meta.db_table} AS line
+      ON line.step_id = step.id AND line.event = '{STEP_LOG}' AND line.seq >= COALESCE((
+        SELECT tail.seq FROM {RunEvent._meta.db_table} AS tail
+        WHERE tail.step_id = step.id AND tail.event = '{STEP_LOG}'
+        ORDER BY tail.seq DESC LIMIT 1 OFFSET {LOG_TAIL - 1}), 0)
+    WHERE step.id IN ({{places}})
+    ORDER BY line.seq
+"""  # noqa: S608  made of constants
+
+
+# --- history ------------------------------------------------------------------------------------------------------
+
+
+def page_of_events(row: RunRow, *, after: int, limit: int) -> Page:
+    """What has happened to a run after the event `after` (0: all of it), in order. `meta.next_after` goes on."""
+    events = RunEvent.objects.filter(run_id=present.uuid_of(row.id), seq__gt=after).order_by("seq")
+    found = list(raw(events, EventRow)[: limit + 1])
+    shown = [present.event(event) for event in found[:limit]]
+    next_after = shown[-1]["seq"] if shown else after
+    return Page(rows=shown, meta={"has_more": len(found) > limit, "next_after": next_after})
+
+
+# --- compiled once ------------------------------------------------------------------------------------------------
+
+_RUN = ByKey(RunRow, lambda run_id: Run.objects.filter(id=run_id).order_by())
+_STEPS = ByKey(StepRow, lambda run_id: StepRun.objects.filter(run_id=run_id, index=_NO_ITEM).order_by())

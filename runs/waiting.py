@@ -1,4 +1,4 @@
-"""Waiting for a run to end without polling hard: told by the engine of this process, looking now and then for others."""
+"""Waiting for a run to end: told by the engine of this process, and looking now and then for that of others."""
 
 import threading
 import time

@@ -10,9 +10,7 @@ from runs.models import DedupeKey
 _MAX_ROUNDS = 10  # each round lost means that someone else took an expired key: more than one is a rarity
 
 
-def claim_keys(
-    *, workflow_id: uuid.UUID, wanted: Mapping[str, uuid.UUID], now: datetime
-) -> dict[str, uuid.UUID]:
+def claim_keys(*, workflow_id: uuid.UUID, wanted: Mapping[str, uuid.UUID], now: datetime) -> dict[str, uuid.UUID]:
     """Claim each key for the run that it stands with; answers key -> the run that holds it now.
 
     Runs inside the caller's transaction, together with the insertion of the runs. The unique constraint decides:

@@ -1,24 +1,23 @@
 """What a run is given, checked against what its version asks for."""
 
 import uuid
-from collections.abc import Mapping
-from typing import Any, cast
+from functools import lru_cache
+from typing import cast
 
 from flowforge.core.errors import InvalidBody
 from flowforge.core.json import Json
-from flowforge.core.jsonschema import CompiledSchema, apply_defaults, compile_schema
-from flowforge.kernel.definition import Definition
-
-_MAX_COMPILED = 1000
-_compiled: dict[uuid.UUID, CompiledSchema] = {}  # by version: its definition never changes, and hashes slowly
+from flowforge.core.jsonschema import Validator, apply_defaults, compile_schema
+from workflows.constants import DEFINITION_CACHE_SIZE
+from workflows.selectors import definition_of
 
 
-def complete_inputs(*, version_id: uuid.UUID, definition: Definition, given: dict[str, Json]) -> dict[str, Json]:
+def complete_inputs(*, version_id: uuid.UUID, given: dict[str, Json]) -> dict[str, Json]:
     """The inputs with the schema's defaults filled in. Raises InvalidBody (422), each fault under `/inputs`."""
-    if definition.input_schema is None:
+    schema = _schema_of(version_id)
+    if schema is None:
         return given
-    inputs = cast(dict[str, Any], apply_defaults(definition.input_schema, given))
-    faults = _schema_of(version_id, definition.input_schema).faults(inputs)
+    inputs = cast(dict[str, Json], apply_defaults(schema.schema, given))
+    faults = schema.faults(inputs)
     if faults:
         raise InvalidBody(
             detail="The inputs don't fit the workflow's input_schema.",
@@ -27,10 +26,7 @@ def complete_inputs(*, version_id: uuid.UUID, definition: Definition, given: dic
     return inputs
 
 
-def _schema_of(version_id: uuid.UUID, schema: Mapping[str, Any]) -> CompiledSchema:
-    found = _compiled.get(version_id)
-    if found is None:
-        while len(_compiled) >= _MAX_COMPILED:
-            _compiled.pop(next(iter(_compiled)))
-        found = _compiled[version_id] = compile_schema(schema)
-    return found
+@lru_cache(maxsize=DEFINITION_CACHE_SIZE)
+def _schema_of(version_id: uuid.UUID) -> Validator | None:
+    schema = definition_of(version_id).input_schema
+    return None if schema is None else compile_schema(schema)

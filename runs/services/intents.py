@@ -1,4 +1,4 @@
-"""Asking something of a run. These write the wish and ring; the engine alone makes it state, and says so in an event."""
+"""Asking something of a run. These write the wish and ring; the engine alone makes it state, and tells it."""
 
 import uuid
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from flowforge.core import bell, clock
 from flowforge.core.errors import Conflict, NotFound
 from flowforge.kernel.states import ENDED_RUN_STATUSES, LIVE_RUN_STATUSES
 from runs.models import Run
+from runs.selectors import live_runs
 
 
 def cancel_run(*, run_id: uuid.UUID) -> None:
@@ -40,11 +41,11 @@ def cancel_live_runs(*, workflow_id: uuid.UUID) -> int:
     """Ask all live runs of a workflow to end; answers how many were asked."""
     now = clock.now()
     with transaction.atomic():
-        live = Run.objects.filter(
-            workflow_id=workflow_id, status__in=LIVE_RUN_STATUSES, cancel_requested_at__isnull=True
-        )
+        live = live_runs(workflow_id).filter(cancel_requested_at__isnull=True)
         ids = list(live.values_list("id", flat=True))
-        count = live.filter(id__in=ids).update(cancel_requested_at=now, wake_at=now, pokes=F("pokes") + 1)
+        count = Run.objects.filter(id__in=ids, status__in=LIVE_RUN_STATUSES, cancel_requested_at__isnull=True).update(
+            cancel_requested_at=now, wake_at=now, pokes=F("pokes") + 1
+        )
         for run_id in ids:
             bell.drive(run_id)
     return count

@@ -1,6 +1,5 @@
 """Starting runs. Accepted means durable: when these functions return, the runs and their first events are stored."""
 
-import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,9 @@ from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
 from flowforge.core.json import Json
 from flowforge.events.schemas import RUN_CREATED
 from flowforge.kernel.definition import Definition
-from flowforge.projects.models import Project
+from flowforge.projects.selectors import require_active
+from flowforge.telemetry import trace
+from flowforge.telemetry.trace import Trace
 from runs.models import Run, RunEvent
 from runs.selectors import version_id_of
 from runs.services.dedupe import claim_keys
@@ -26,7 +27,7 @@ from workflows.selectors import definition_of
 class Trigger:
     """What made a run begin."""
 
-    type: str = "api"  # runs.constants.TRIGGER_TYPES
+    type: str = "api"  # `api, schedule, webhook, event, workflow, replay` …
     id: str | None = None  # of the schedule, webhook, event … ; None: a call
 
 
@@ -47,7 +48,7 @@ class Origin:
 
     actor: str  # `key:<id>`, `user:<id>` … as in Caller.actor
     trigger: Trigger = Trigger()
-    traceparent: str = ""  # W3C; empty: a trace of their own begins
+    traceparent: str = ""  # W3C; empty or invalid: the current trace, outside of any a new one
     parent_run_id: uuid.UUID | None = None
     replay_of_id: uuid.UUID | None = None
 
@@ -62,12 +63,15 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Plan:
-    """What is to be run."""
+    """What all runs of one call are made from."""
 
     workflow: Workflow
-    number: int
+    number: int  # of the version
     version_id: uuid.UUID
     definition: Definition
+    origin: Origin
+    trace: Trace
+    now: datetime
 
 
 def start_run(
@@ -75,7 +79,7 @@ def start_run(
     workflow: Workflow,
     inputs: Mapping[str, Json],
     caller_actor: str,
-    trigger: Trigger = Trigger(),  # noqa: B008  frozen
+    trigger: Trigger = Trigger(),
     metadata: Mapping[str, Json] | None = None,
     priority: int | None = None,
     run_at: datetime | None = None,
@@ -90,15 +94,13 @@ def start_run(
     Raises Conflict if the workflow or its project takes no runs, InvalidBody if the inputs don't fit, NotFound for
     a `version` that is not there. Statements: BEGIN, two INSERTs, COMMIT; a dedupe key costs two more.
     """
-    item = StartItem(
-        inputs=inputs, metadata=metadata or {}, priority=priority, run_at=run_at, dedupe_key=dedupe_key
-    )
+    item = StartItem(inputs=inputs, metadata=metadata or {}, priority=priority, run_at=run_at, dedupe_key=dedupe_key)
     origin = Origin(
         actor=caller_actor,
         trigger=trigger,
         traceparent=traceparent,
-        parent_run_id=parent_run and parent_run.id,
-        replay_of_id=replay_of and replay_of.id,
+        parent_run_id=parent_run.id if parent_run else None,
+        replay_of_id=replay_of.id if replay_of else None,
     )
     [answer] = start_runs(workflow=workflow, items=[item], origin=origin, version=version)
     if isinstance(answer, FlowForgeError):
@@ -115,45 +117,46 @@ def start_runs(
     the workflow or its project takes no runs, NotFound for a `version` that is not there.
     """
     _require_startable(workflow)
-    plan = _plan(workflow, version)
-    now = clock.now()
-    drafts = [_draft(plan, item, origin, now) for item in items]
+    plan = _plan(workflow, version, origin)
+    drafts = [_draft(plan, item) for item in items]
     with transaction.atomic():
-        holders = _claim(workflow.id, items, drafts, now)
+        holders = _claim(plan, items, drafts)
         new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
         for run in new:
-            if run.run_at is None or run.run_at <= now:
+            if run.run_at is None or run.run_at <= plan.now:
                 bell.drive(run.id)
         return _answers(drafts, holders, new)
 
 
 def _require_startable(workflow: Workflow) -> None:
-    if workflow.project.status != Project.Status.ACTIVE:
-        raise Conflict(detail="The project is archived.")
+    require_active(workflow.project)
     if workflow.status != Workflow.Status.ACTIVE:
         raise Conflict(detail=f"The workflow is {workflow.status}: it takes no new runs.")
 
 
-def _plan(workflow: Workflow, version: int | None) -> _Plan:
+def _plan(workflow: Workflow, version: int | None, origin: Origin) -> _Plan:
     number = workflow.version if version is None else version
     version_id = version_id_of(workflow.id, number)
     return _Plan(
-        workflow=workflow, number=number, version_id=version_id, definition=definition_of(version_id)
+        workflow=workflow,
+        number=number,
+        version_id=version_id,
+        definition=definition_of(version_id),
+        origin=origin,
+        trace=trace.parse(origin.traceparent) or trace.current_or_new(),
+        now=clock.now(),
     )
 
 
-def _draft(plan: _Plan, item: StartItem, origin: Origin, now: datetime) -> Run | FlowForgeError:
+def _draft(plan: _Plan, item: StartItem) -> Run | FlowForgeError:
     """The run that an item asks for, not stored yet, or what is wrong with the item."""
     try:
-        inputs = complete_inputs(
-            version_id=plan.version_id, definition=plan.definition, given=dict(item.inputs)
-        )
+        inputs = complete_inputs(version_id=plan.version_id, given=dict(item.inputs))
     except InvalidBody as error:
         return error
-    traceparent = origin.traceparent or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-    run = Run(
+    return Run(
         project_id=plan.workflow.project_id,
         workflow=plan.workflow,
         version_id=plan.version_id,
@@ -161,24 +164,23 @@ def _draft(plan: _Plan, item: StartItem, origin: Origin, now: datetime) -> Run |
         steps_total=len(plan.definition.nodes),
         inputs=inputs,
         metadata=dict(item.metadata),
-        trigger_type=origin.trigger.type,
-        trigger_id=origin.trigger.id,
-        parent_run_id=origin.parent_run_id,
-        replay_of_id=origin.replay_of_id,
-        trace_id=traceparent.split("-")[1],
-        traceparent=traceparent,
-        created_by=origin.actor,
-        created_at=now,
+        trigger_type=plan.origin.trigger.type,
+        trigger_id=plan.origin.trigger.id,
+        parent_run_id=plan.origin.parent_run_id,
+        replay_of_id=plan.origin.replay_of_id,
+        trace_id=plan.trace.trace_id,
+        traceparent=plan.trace.traceparent,
+        created_by=plan.origin.actor,
+        created_at=plan.now,
         run_at=item.run_at,
         priority=plan.definition.config.priority if item.priority is None else item.priority,
-        wake_at=item.run_at or now,
+        wake_at=item.run_at or plan.now,
         event_seq=1,
     )
-    return run
 
 
 def _claim(
-    workflow_id: uuid.UUID, items: Sequence[StartItem], drafts: Sequence[Run | FlowForgeError], now: datetime
+    plan: _Plan, items: Sequence[StartItem], drafts: Sequence[Run | FlowForgeError]
 ) -> dict[uuid.UUID, uuid.UUID]:
     """Draft's id -> id of the run that has its dedupe key; drafts without a key are absent."""
     keys = {
@@ -191,7 +193,7 @@ def _claim(
     wanted: dict[str, uuid.UUID] = {}
     for run_id, key in keys.items():
         wanted.setdefault(key, run_id)  # of two items with one key, the first gets it
-    held = claim_keys(workflow_id=workflow_id, wanted=wanted, now=now)
+    held = claim_keys(workflow_id=plan.workflow.id, wanted=wanted, now=plan.now)
     return {run_id: held[key] for run_id, key in keys.items()}
 
 

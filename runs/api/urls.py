@@ -1,0 +1,29 @@
+"""Routes, relative to `/v1/`."""
+
+from typing import Any
+
+from django.urls import path
+
+from runs.api.start_views import WorkflowRunViewSet
+from runs.api.views import HistoryViewSet, RunViewSet
+
+Actions = dict[str, Any]
+
+LIST: Actions = {"get": "list"}
+START: Actions = {"post": "start"}
+
+urlpatterns = [
+    path("runs", RunViewSet.as_view(LIST)),
+    path("projects/<uuid:project_id>/runs", RunViewSet.as_view(LIST)),
+    path("runs/<uuid:run_id>", RunViewSet.as_view({"get": "retrieve"})),
+    path("runs/<uuid:run_id>:cancel", RunViewSet.as_view({"post": "cancel"})),
+    path("runs/<uuid:run_id>:pause", RunViewSet.as_view({"post": "pause"})),
+    path("runs/<uuid:run_id>:resume", RunViewSet.as_view({"post": "resume"})),
+    path("runs/<uuid:run_id>/steps", HistoryViewSet.as_view({"get": "steps"})),
+    path("runs/<uuid:run_id>/steps/<uuid:step_id>/logs", HistoryViewSet.as_view({"get": "logs"})),
+    path("runs/<uuid:run_id>/events", HistoryViewSet.as_view({"get": "events"})),
+    path("workflows/<uuid:workflow_id>:run", WorkflowRunViewSet.as_view(START)),
+    path("workflows/<uuid:workflow_id>/runs", WorkflowRunViewSet.as_view(LIST | START)),
+    path("workflows/<uuid:workflow_id>/runs:batch", WorkflowRunViewSet.as_view({"post": "batch"})),
+    path("workflows/<uuid:workflow_id>/execute", WorkflowRunViewSet.as_view({"post": "execute"})),
+]

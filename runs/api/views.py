@@ -1,0 +1,133 @@
+"""Runs: list, read, steer, and what hangs below one of them."""
+
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from flowforge.api.pagination import page_params
+from flowforge.api.serializers import body
+from flowforge.api.views import ApiViewSet
+from flowforge.core.errors import InvalidQuery, NotFound
+from flowforge.projects.models import Project
+from flowforge.projects.scoping import get_visible
+from runs import selectors
+from runs.api import docs, filters
+from runs.api.serializers import NoBody
+from runs.constants import DEFAULT_EVENTS, INT32, MAX_EVENTS
+from runs.present import Shown
+from runs.services import cancel_run, pause_run, resume_run
+from workflows.models import Workflow
+
+READ = "runs:read"
+WRITE = "runs:write"
+
+
+class RunViews(ApiViewSet):
+    """What the views of runs share."""
+
+    def answer_asked(self, run_id: uuid.UUID) -> HttpResponse:
+        """202: the run as it is now; what was asked of it comes."""
+        return self.accepted(self.shown(run_id), f"/v1/runs/{run_id}")
+
+    def shown(self, run_id: uuid.UUID) -> Shown:
+        """A run in full, read anew. Raises NotFound: it may have been deleted since."""
+        row = selectors.read_run(run_id)
+        if row is None:
+            raise NotFound
+        return selectors.show_run(row)
+
+
+class RunListViews(RunViews):
+    """The listing: `/v1/runs`, and the same nested under a project or a workflow."""
+
+    scopes = {"list": READ}
+    query_params = {"list": tuple(filters.FILTERS)}
+    repeatable_params = filters.REPEATABLE
+
+    def _known_query(self) -> set[str]:
+        """The filters on metadata have names of the client's making."""
+        known = set(super()._known_query())
+        return known | filters.metadata_names(self.request.GET) if self.action == "list" else known
+
+    @extend_schema(**docs.LIST)
+    def list(
+        self, request: Request, workflow_id: uuid.UUID | None = None, project_id: uuid.UUID | None = None
+    ) -> HttpResponse:
+        runs = selectors.visible_runs(self.caller)
+        if workflow_id is not None:
+            runs = runs.filter(workflow=get_visible(Workflow.objects.all(), self.caller, workflow_id, READ))
+        if project_id is not None:
+            runs = runs.filter(project=get_visible(Project.objects.all(), self.caller, project_id, READ))
+        return self.ok(selectors.page_of_runs(filters.filtered(runs, request.GET), page_params(request)))
+
+
+class RunViewSet(RunListViews):
+    """`/v1/runs`, `/v1/projects/{id}/runs`, and `/v1/runs/{id}` with its actions."""
+
+    scopes = {"list": READ, "retrieve": READ, "cancel": WRITE, "pause": WRITE, "resume": WRITE}
+
+    @extend_schema(**docs.RETRIEVE)
+    def retrieve(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
+        row = selectors.get_run(self.caller, run_id, READ)
+        shown = selectors.show_run(row, with_steps="steps" in self._included())
+        return self.ok(shown, etag_of=shown)
+
+    @extend_schema(**docs.CANCEL)
+    def cancel(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
+        return self._ask(run_id, cancel_run)
+
+    @extend_schema(**docs.PAUSE)
+    def pause(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
+        return self._ask(run_id, pause_run)
+
+    @extend_schema(**docs.RESUME)
+    def resume(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
+        return self._ask(run_id, resume_run)
+
+    def _ask(self, run_id: uuid.UUID, service: Callable[..., None]) -> HttpResponse:
+        body(NoBody, self.request)
+        selectors.get_run(self.caller, run_id, WRITE)
+        service(run_id=run_id)
+        return self.answer_asked(run_id)
+
+    def _included(self) -> set[str]:
+        """`?include=steps` is the default; `?include=` leaves them out. Raises InvalidQuery."""
+        wanted = {name for name in self.request.GET.get("include", "steps").split(",") if name}
+        if not wanted <= {"steps"}:
+            raise InvalidQuery(detail="include is steps, or empty.")
+        return wanted
+
+
+class HistoryViewSet(RunViews):
+    """`/v1/runs/{id}/steps`, `/steps/{step_id}/logs` and `/events`."""
+
+    scopes = {"steps": READ, "logs": READ, "events": READ}
+    query_params = {"events": ("after",)}
+
+    @extend_schema(**docs.STEPS)
+    def steps(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
+        row = selectors.get_run(self.caller, run_id, READ)
+        return self.ok(selectors.page_of_steps(row, page_params(request)))
+
+    @extend_schema(**docs.LOGS)
+    def logs(self, request: Request, run_id: uuid.UUID, step_id: uuid.UUID) -> HttpResponse:
+        row = selectors.get_run(self.caller, run_id, READ)
+        return self.ok(selectors.page_of_logs(row, step_id, page_params(request)))
+
+    @extend_schema(**docs.EVENTS)
+    def events(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
+        row = selectors.get_run(self.caller, run_id, READ)
+        after = self._number("after", default=0, least=0, most=INT32[1])
+        limit = self._number("limit", default=DEFAULT_EVENTS, least=1, most=MAX_EVENTS)
+        return self.ok(selectors.page_of_events(row, after=after, limit=limit))
+
+    def _number(self, name: str, *, default: int, least: int, most: int) -> int:
+        text = self.request.GET.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and least <= int(text) <= most):
+            raise InvalidQuery(detail=f"{name} is a number from {least} to {most}.")
+        return int(text)

@@ -1,0 +1,73 @@
+"""Rows as the driver gives them: the hot path of reading, past model instances and value converters.
+
+`raw(queryset, RunRow)` is an ordinary queryset to filter, order and slice; what it gives are `RunRow`s. A row type is
+a NamedTuple whose fields are field paths of the model.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import QuerySet, UUIDField
+from django.db.models.query import BaseIterable
+
+R = TypeVar("R", bound=tuple[Any, ...])
+
+_PLACEHOLDER = uuid.UUID(int=0)
+
+
+def raw(queryset: QuerySet[Any, Any], row_type: type[R]) -> QuerySet[Any, R]:
+    """The queryset, giving rows of `row_type`."""
+    found = queryset.values_list(*_columns(row_type))
+    found._iterable_class = _iterable_of(row_type)
+    return found
+
+
+class ByKey(Generic[R]):
+    """A query that is always the same but for a key: compiled once, since compiling costs more than SQLite's answer.
+
+    `queryset` builds it for a key, beside which it holds constants alone.
+    """
+
+    def __init__(self, row_type: type[R], queryset: Callable[[uuid.UUID], QuerySet[Any, Any]]) -> None:
+        self._row_type = row_type
+        self._queryset = queryset
+
+    def rows(self, key: uuid.UUID) -> list[R]:
+        sql, places = self._compiled
+        mine = _parameter(key)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [mine if place is None else place for place in places])
+            return [self._row_type(*row) for row in cursor.fetchall()]
+
+    @cached_property
+    def _compiled(self) -> tuple[str, list[Any]]:
+        """The statement and its parameters, None where the key goes."""
+        sql, params = self._queryset(_PLACEHOLDER).values_list(*_columns(self._row_type)).query.sql_with_params()
+        placeholder = _parameter(_PLACEHOLDER)
+        return sql, [None if param == placeholder else param for param in params]
+
+
+def _columns(row_type: type[R]) -> tuple[str, ...]:
+    columns: tuple[str, ...] = row_type._fields  # type: ignore[attr-defined]  # a NamedTuple: no type says just that
+    return columns
+
+
+@cache
+def _iterable_of(row_type: type[R]) -> "type[BaseIterable[R]]":
+    """What a queryset iterates with: as Django's ValuesListIterable, without converting values."""
+
+    class RawIterable(BaseIterable):  # type: ignore[type-arg]  # generic in the stubs alone
+        def __iter__(self) -> Iterator[R]:
+            compiler = self.queryset.query.get_compiler(self.queryset.db)
+            for chunk in compiler.execute_sql(chunked_fetch=self.chunked_fetch, chunk_size=self.chunk_size):
+                for row in chunk:
+                    yield row_type(*row)
+
+    return RawIterable
+
+
+def _parameter(key: uuid.UUID) -> Any:
+    return UUIDField().get_db_prep_value(key, connection)

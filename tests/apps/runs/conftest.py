@@ -1,0 +1,71 @@
+"""What the tests of runs share: rows without an engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowforge.core import clock
+from flowforge.projects.models import Project
+from runs.models import Run, RunEvent, StepRun
+from tests import factories
+from workflows.models import Workflow
+
+CHAIN = {
+    "nodes": [
+        {"id": "extract", "name": "Extract rows", "type": "transform", "config": {"values": {"n": 1}}},
+        {"id": "load", "type": "transform", "config": {"values": {"n": 2}}, "retry": {"max_attempts": 5}},
+    ],
+    "edges": [{"source": "extract", "target": "load"}],
+    "config": {"priority": 3},
+    "input_schema": {
+        "type": "object",
+        "required": ["day"],
+        "properties": {"day": {"type": "string"}, "mode": {"type": "string", "default": "full"}},
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(bell: object) -> None:
+    """No test of runs reaches a broker."""
+
+
+@pytest.fixture
+def workflow(project: Project) -> Workflow:
+    """One step, any inputs."""
+    return factories.make_workflow(project=project)
+
+
+@pytest.fixture
+def chain(project: Project) -> Workflow:
+    """Two steps, priority 3, an input `day` and one with a default."""
+    return factories.make_workflow(project=project, definition=CHAIN)
+
+
+@pytest.fixture
+def log_lines() -> Callable[..., None]:
+    """`log_lines(step, 30)` appends lines `line 1` … to the run's history."""
+
+    def write(step: StepRun, count: int, **fields: Any) -> None:
+        first = step.run.events.count() + 1
+        RunEvent.objects.bulk_create(
+            RunEvent(
+                run=step.run,
+                seq=first + number,
+                event="step.log",
+                step_id=step.id,
+                data={"level": "info", "message": f"line {number + 1}"},
+                **fields,
+            )
+            for number in range(count)
+        )
+
+    return write
+
+
+def ended(run: Run, status: str = "completed", **fields: Any) -> Run:
+    """The run as the engine leaves it."""
+    Run.objects.filter(pk=run.pk).update(status=status, finished_at=clock.now(), wake_at=None, **fields)
+    run.refresh_from_db()
+    return run
