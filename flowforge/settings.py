@@ -290,6 +290,14 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"()": "flowforge.telemetry.logs.LineFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("FLOWFORGE_LOG_LEVEL", default="WARNING")},
-    "loggers": {"flowforge": {"level": env.str("FLOWFORGE_LOG_LEVEL", default="INFO")}},
+    "loggers": {
+        "flowforge": {"level": env.str("FLOWFORGE_LOG_LEVEL", default="INFO")},
+        "django.request": {"level": "ERROR"},  # not a line for every 4xx: clients' mistakes are theirs to see
+    },
 }
-SILENCED_SYSTEM_CHECKS = ["security.W003"]  # CSRF protection covers /admin/ alone: the API takes no cookie
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # CSRF protection covers /admin/ alone: the API takes no cookie
+    "admin.E408",  # SessionForAdminMiddleware runs these three for /admin/ alone
+    "admin.E409",
+    "admin.E410",
+]

@@ -12,6 +12,7 @@ _APPS = [name for name in ("flowforge.projects", "workflows", "runs") if find_sp
 urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("v1/", include("flowforge.api.documents")),
     *(path("v1/", include(f"{name}.api.urls")) for name in _APPS),
     path("admin/", admin.site.urls),
 ]

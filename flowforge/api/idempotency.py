@@ -136,8 +136,9 @@ def idempotent(handler: Handler) -> Callable[..., HttpResponse]:
         if key is None:
             return _answer_now(work())
         _check_key(key)
-        return _once(key, request, work)
+        return _once(key, view.caller, request, work)
 
+    wrapper.is_idempotent = True  # type: ignore[attr-defined]  # for the OpenAPI document
     return wrapper
 
 
@@ -145,8 +146,8 @@ def _answer_now(result: HttpResponse | Later) -> HttpResponse:
     return result.then() if isinstance(result, Later) else result
 
 
-def _once(key: str, request: Request, work: Callable[[], HttpResponse | Later]) -> HttpResponse:
-    store, scope, now = _store(), _scope(request.auth), clock.now()
+def _once(key: str, caller: Caller, request: Request, work: Callable[[], HttpResponse | Later]) -> HttpResponse:
+    store, scope, now = _store(), _scope(caller), clock.now()
     claim = store.claim(scope=scope, key=key, request_hash=_request_hash(request), now=now)
     if isinstance(claim, Replay):
         headers = {**claim.headers, "Idempotent-Replayed": "true"}

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
-from flowforge.api import problems
-from flowforge.core.errors import BodyTooLarge, FlowForgeError, MalformedRequest, MethodNotAllowed
+from flowforge.api import problems, throttling
+from flowforge.core.errors import BodyTooLarge, FlowForgeError, MalformedRequest, MethodNotAllowed, RateLimited
 from flowforge.telemetry import trace
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -22,6 +22,7 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_BODY_BYTES: Final = 1024 * 1024
 GZIP_FROM_BYTES: Final = 1024
 _HTML_PATHS: Final = ("/admin", "/static/")  # people's pages; everything else is for programs
+_LIMITED_PATHS: Final = ("/v1", "/api/v1")
 _PROBES: Final = ("/livez", "/readyz")  # asked by address, not by a name of ours
 _COMPRESSIBLE: Final = ("application/json", "application/problem+json", "text/", "image/svg+xml", "application/yaml")
 
@@ -67,6 +68,8 @@ class ApiMiddleware:
         response = problems.answer(refusal, request) if refusal else self.get_response(request)
         if response.status_code >= 400 and response.get("Content-Type", "").startswith("text/html"):
             response = _problem_instead(response, request)
+        if request.path.startswith(_LIMITED_PATHS):
+            response = _limited(request, response)
         if not response.streaming:
             _finish(request, response)  # type: ignore[arg-type]  # not streaming: it has content
         return response
@@ -90,6 +93,16 @@ def _problem_instead(response: HttpResponseBase, request: HttpRequest) -> HttpRe
     return problems.answer(known(), request)
 
 
+def _limited(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response with its rate headers; a 429 instead if nobody has counted the request and the limit is reached."""
+    try:
+        throttling.count_unclaimed(request)
+    except RateLimited as error:
+        response = problems.answer(error, request)
+    throttling.add_headers(request, response)
+    return response
+
+
 def _read_body(request: HttpRequest, limit: int) -> None:
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if declared.isdigit() and int(declared) > limit:
@@ -107,6 +120,8 @@ def _finish(request: HttpRequest, response: HttpResponse) -> None:
         headers["Cache-Control"] = "private, no-cache" if "ETag" in headers else "no-store"
     if len(response.content) >= GZIP_FROM_BYTES:
         _compress(request, response)
+    if response.status_code not in (204, 304):
+        headers["Content-Length"] = str(len(response.content))
 
 
 def _compress(request: HttpRequest, response: HttpResponse) -> None:
@@ -118,7 +133,6 @@ def _compress(request: HttpRequest, response: HttpResponse) -> None:
         return
     response.content = gzip.compress(response.content, compresslevel=4, mtime=0)
     headers["Content-Encoding"] = "gzip"
-    headers["Content-Length"] = str(len(response.content))
     tag = headers.get("ETag")
     if tag:
         headers["ETag"] = tag[:-1] + '-gzip"'

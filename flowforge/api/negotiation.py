@@ -1,9 +1,10 @@
 """Accept: JSON is what there is, save where a view says otherwise (`produces`)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from flowforge.core.errors import NotAcceptable, UnsupportedMediaType
@@ -14,25 +15,22 @@ _ANYTHING = frozenset(("*/*", "application/json", "application/*", ""))
 class JsonNegotiation(BaseContentNegotiation):
     """Picks by Content-Type among parsers, and refuses (406) an Accept that excludes all that the view produces."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
         essence = _essence(request.content_type or "application/json")
-        for parser in parsers:
-            if parser.media_type in (essence, "*/*"):
-                return parser
-        raise UnsupportedMediaType(
-            detail=f"Send {' or '.join(parser.media_type for parser in parsers)}.",
-            headers={"Accept": ", ".join(parser.media_type for parser in parsers)},
-        )
+        taken = {parser.media_type or "": parser for parser in parsers}
+        if essence not in taken:
+            raise UnsupportedMediaType(detail=f"Send {' or '.join(taken)}.", headers={"Accept": ", ".join(taken)})
+        return taken[essence]
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
-    ) -> tuple[Any, str]:
-        renderer = renderers[0]
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
         accept = request.META.get("HTTP_ACCEPT", "")
         if accept not in _ANYTHING:
             view = (request.parser_context or {}).get("view")
             _require_acceptable(accept, getattr(view, "produces", ()))
-        return renderer, renderer.media_type
+        return renderer, renderer.media_type or ""
 
 
 def _require_acceptable(accept: str, produces: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Field, Model, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.http import HttpRequest
 from rest_framework.pagination import BasePagination
@@ -137,7 +137,7 @@ def _read_cursor(text: str, listing: bytes, model: type[Model], key: Sequence[st
     """The key's values that a cursor holds, as the model's fields read them."""
     values = _opened(text, listing)
     try:
-        return tuple(model._meta.get_field(name).to_python(value) for name, value in zip(key, values, strict=True))
+        return tuple(_field(model, name).to_python(value) for name, value in zip(key, values, strict=True))
     except (ValueError, ValidationError):
         raise InvalidCursor(detail="The cursor is of another version.") from None
 
@@ -156,6 +156,10 @@ def _opened(text: str, listing: bytes) -> list[Json]:
     return values
 
 
+def _field(model: type[Model], name: str) -> "Field[Any, Any]":
+    return next(field for field in model._meta.concrete_fields if field.name == name)
+
+
 def _signature(payload: bytes, listing: bytes, secret: str) -> bytes:
     message = len(payload).to_bytes(4, "big") + payload + listing
     return hmac.digest(b"flowforge.cursor:" + secret.encode(), message, "sha256")[:_SIGNATURE_BYTES]
@@ -166,7 +170,9 @@ class CursorPagination(BasePagination):
 
     page: Page
 
-    def paginate_queryset(self, queryset: QuerySet[Any, Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(  # type: ignore[override]  # of a queryset only: a list has no keys to go on from
+        self, queryset: QuerySet[Any, Any], request: Request, view: Any = None
+    ) -> list[Any]:
         self.page = page_of(queryset, page_params(request), key=getattr(view, "page_key", NEWEST_FIRST))
         return list(self.page.rows)
 
@@ -180,7 +186,9 @@ class CursorPagination(BasePagination):
 class NumberedPagination(CursorPagination):
     """Numbered even when `?page=` isn't given: the first page then."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any, Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(  # type: ignore[override]  # of a queryset only: a list has no keys to go on from
+        self, queryset: QuerySet[Any, Any], request: Request, view: Any = None
+    ) -> list[Any]:
         asked = page_params(request)
         numbered = PageParams(listing=asked.listing, limit=asked.limit, page=asked.page or 1)
         self.page = page_of(queryset, numbered, key=getattr(view, "page_key", NEWEST_FIRST))

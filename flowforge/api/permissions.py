@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from flowforge.core.errors import NotAuthenticated, PermissionMissing
+from flowforge.core.errors import PermissionMissing
 
 if TYPE_CHECKING:
     from flowforge.api.views import ApiViewSet
@@ -19,9 +19,7 @@ class ScopePermission(BasePermission):
     def has_permission(self, request: Request, view: "ApiViewSet") -> bool:  # type: ignore[override]  # APIView there
         if view.public:
             return True
-        caller = request.auth
-        if caller is None:
-            raise NotAuthenticated(detail="Send a Bearer token or an API key.")
+        caller = view.caller
         scope = view.scopes.get(view.action)
         if scope is None:
             raise PermissionMissing(detail="Nobody may call this: it names no scope.")

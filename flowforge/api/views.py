@@ -34,15 +34,17 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     repeatable_params: ClassVar[Collection[str]] = ()  # those that may be given more than once
     filterset_class: ClassVar[type[FilterSet] | None] = None  # of `list`
     produces: ClassVar[Sequence[str]] = ()  # media types beside JSON that Accept may name
+    bare: ClassVar[Collection[str]] = ()  # actions that answer without the envelope; for the OpenAPI document
+    errors: ClassVar[Mapping[str, Sequence[int]]] = {}  # action -> statuses beside the usual ones; likewise
     max_body_bytes: int | None = 1024 * 1024  # None: the view reads the stream itself
     page_key: ClassVar[Sequence[str]] = NEWEST_FIRST
 
     @property
     def caller(self) -> Caller:
         """Who calls. Raises NotAuthenticated where a public action was called without credentials."""
-        if self.request.auth is None:
-            raise NotAuthenticated
-        found: Caller = self.request.auth
+        found = self.request.auth
+        if not isinstance(found, Caller):
+            raise NotAuthenticated(detail="Send a Bearer token or an API key.")
         return found
 
     # --- before the action ---------------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         try:
             if self.action is None:
                 raise MethodNotAllowed(headers={"Allow": ", ".join(self.allowed_methods)})
-            if self.action != "metadata":
+            if self.action != "metadata" and not self.public:
                 self.perform_authentication(request)
         finally:
             throttling.count(request, self)
@@ -70,7 +72,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
             known.update(self.filterset_class.base_filters)
         return known
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]  # the stubs say DRF's own Response
         """204 with `Allow`: what may be done here, without credentials (RFC 9110, 9.3.7)."""
         return HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
 
