@@ -4,10 +4,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
+from flowforge.core.errors import Fault, InvalidBody
 from flowforge.core.json import Json
-from flowforge.core.jsonschema.references import Resolver, Schema, SchemaError
+from flowforge.core.jsonschema.references import Resolver, Schema
 
 MAX_INSERTED: Final = 100_000
+_MAX_DEPTH: Final = 200  # schemas applied on the way to a value; each takes two frames of Python's stack
 
 
 def apply_defaults(schema: Schema, instance: Json) -> Json:
@@ -15,7 +17,7 @@ def apply_defaults(schema: Schema, instance: Json) -> Json:
 
     Follows `properties`, `additionalProperties`, `items`, `prefixItems`, `allOf` and local `$ref`; not `anyOf`, `oneOf`
     and `if`, where it depends on the instance which part holds. Defaults are filled in themselves. Raises SchemaError
-    where that has no end.
+    on references that cannot be followed, InvalidBody where the result would be too large.
     """
     filled = copy.deepcopy(instance)
     _Filler(schema).fill(schema, filled, 0)
@@ -31,8 +33,8 @@ class _Filler:
         """Fill `instance` in place. `depth` counts schemas applied on the way, so that circles end."""
         if isinstance(schema, bool) or not isinstance(instance, (dict, list)):
             return
-        if depth > 200:
-            raise SchemaError("the schema's defaults have no end", code="circular_reference")
+        if depth > _MAX_DEPTH:
+            raise _too_much()
         target = self._resolver.target(schema)
         if target is not None:
             self.fill(target, instance, depth + 1)
@@ -64,7 +66,7 @@ class _Filler:
             part = target
         self._inserted += 1
         if self._inserted > MAX_INSERTED:
-            raise SchemaError("the schema's defaults have no end", code="too_complex")
+            raise _too_much()
         instance[name] = copy.deepcopy(part["default"])
 
     def _fill_array(self, schema: Mapping[str, Any], instance: list[Json], depth: int) -> None:
@@ -75,6 +77,11 @@ class _Filler:
         if isinstance(rest, Mapping):
             for item in instance[len(first) :]:
                 self.fill(rest, item, depth + 1)
+
+
+def _too_much() -> InvalidBody:
+    detail = "there is no end to its default values"
+    return InvalidBody(detail=detail, faults=[Fault(pointer="", code="too_complex", detail=detail)])
 
 
 def _list(value: object) -> list[Any]:

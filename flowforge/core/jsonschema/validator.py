@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from flowforge.core.errors import Fault
+from flowforge.core.errors import Fault, InvalidBody
 from flowforge.core.json import Json, canonical, loads_trusted
 from flowforge.core.jsonschema.complexity import allowed_depth
 from flowforge.core.jsonschema.defaults import apply_defaults
@@ -105,7 +105,10 @@ def _compile(schema: dict[str, Any] | bool) -> Validator:
         if isinstance(error, SchemaError):
             raise
         raise SchemaError(_shorten(str(error))) from None
-    apply_defaults(schema, {})  # endless defaults are found now rather than by the first instance
+    try:
+        apply_defaults(schema, {})  # endless defaults are found now rather than by the first instance
+    except InvalidBody as error:
+        raise SchemaError(error.detail, code="too_complex") from None
     return Validator(schema=schema, _compiled=compiled, _max_depth=max_depth)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flowforge.core.errors import Fault
 from flowforge.kernel.document import as_expression
-from flowforge.kernel.expressions import ExpressionError, Reference, compile_template
+from flowforge.kernel.expressions import ExpressionError, Reference
 from flowforge.kernel.validation.draft import Draft, strings, suggestion
 
 BEFORE_RUN: Final = frozenset({"inputs", "run", "project", "now"})
@@ -79,11 +79,11 @@ def _value(draft: Draft, place: Place, value: Any, pointer: str) -> Iterator[Fau
 
 def _text(draft: Draft, place: Place, text: str, at: str) -> Iterator[Fault]:
     try:
-        references = compile_template(text).references
+        read = draft.read_by(text)
     except ExpressionError as error:
         yield Fault(pointer=at, code=error.code, detail=str(error))
         return
-    for reference in sorted(references, key=str):
+    for reference in read:
         if reference.root not in place.roots:
             yield Fault(pointer=at, code="unknown_name", detail=_unknown_name(reference.root, place.roots))
         elif reference.root == "steps" and reference.name is not None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from flowforge.core.errors import Fault
 from flowforge.kernel.document import as_expression
-from flowforge.kernel.expressions import compile_template
 from flowforge.kernel.validation.draft import Draft
 
 
@@ -21,7 +20,7 @@ def _constants(draft: Draft) -> Iterator[Fault]:
     """A `when` that reads nothing always says the same."""
     for index, node in draft.nodes:
         when = as_expression(node.get("when"))
-        if when is not None and not compile_template(when).references:
+        if when is not None and not draft.read_by(when):
             detail = "this condition reads nothing: it says the same in every run"
             yield Fault(pointer=f"/nodes/{index}/when", code="constant_condition", detail=detail)
 
