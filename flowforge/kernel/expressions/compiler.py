@@ -177,7 +177,7 @@ class Compiler:
         """The arguments of a call that its filter or test takes."""
         if node.dyn_args is not None or node.dyn_kwargs is not None:
             raise syntax_error("'*' and '**' before arguments are not part of the expression language", node.lineno)
-        named = {item.key: item.value for item in node.kwargs if isinstance(item, nodes.Keyword)}
+        named = {str(item.key): item.value for item in node.kwargs}  # Keyword nodes: their keys are text
         try:
             _check_call(find(node.name), node.args, named)
         except ExpressionError as error:

@@ -7,7 +7,7 @@ from flowforge.kernel.expressions.filters import (  # noqa: F401 -- each registe
     lists,
     numbers,
     objects,
+    predicates,
     selections,
-    tests,
     texts,
 )
