@@ -64,8 +64,13 @@ def log_lines() -> Callable[..., None]:
     return write
 
 
-def ended(run: Run, status: str = "completed", **fields: Any) -> Run:
-    """The run as the engine leaves it."""
-    Run.objects.filter(pk=run.pk).update(status=status, finished_at=clock.now(), wake_at=None, **fields)
-    run.refresh_from_db()
-    return run
+@pytest.fixture
+def end() -> Callable[..., Run]:
+    """`end(run, "failed", error={…})`: the run as the engine leaves it."""
+
+    def write(run: Run, status: str = "completed", **fields: Any) -> Run:
+        Run.objects.filter(pk=run.pk).update(status=status, finished_at=clock.now(), wake_at=None, **fields)
+        run.refresh_from_db()
+        return run
+
+    return write
