@@ -13,6 +13,7 @@ from kombu.transport import memory, virtual
 
 _change = threading.Condition()
 _changes = 0
+_closing = threading.Event()
 
 
 def _wake() -> None:
@@ -20,6 +21,12 @@ def _wake() -> None:
     with _change:
         _changes += 1
         _change.notify_all()
+
+
+def close() -> None:
+    """Let nobody wait any longer: the process is about to end."""
+    _closing.set()
+    _wake()
 
 
 class Channel(memory.Channel):
@@ -52,6 +59,7 @@ class Transport(virtual.Transport):
     polling_interval = 0
 
     implements = memory.Transport.implements
+    default_connection_params: dict[str, Any] = {}  # there is no host to connect to
 
     def driver_version(self) -> str:
         return "1"
@@ -67,7 +75,7 @@ class Transport(virtual.Transport):
             except Empty:
                 pass
             remaining = 1.0 if deadline is None else deadline - time.monotonic()
-            if remaining <= 0:
+            if remaining <= 0 or _closing.is_set():
                 raise TimeoutError
             with _change:
                 if _changes == seen:

@@ -36,9 +36,11 @@ def time_in(value: datetime | None) -> datetime | str | None:
 
 
 def time_out(value: datetime | str | None) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """Aware, in UTC: SQLite's columns come as naive values, or as text where an expression made them."""
+    if value is None:
+        return None
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def json_in(value: Json) -> str | None:

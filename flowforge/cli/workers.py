@@ -1,0 +1,83 @@
+"""What a worker process runs: Celery consumers for its pools, the keeper and the timers."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+
+from celery.worker import WorkController
+from celery.worker import state as celery_state
+from django.conf import settings
+
+from flowforge.celery import create_app
+from flowforge.core import clock, inproc
+from flowforge.engine import pools
+from flowforge.engine.keeper import keeper
+from flowforge.engine.store import maintenance
+from flowforge.engine.timers import alarm
+
+log = logging.getLogger("flowforge.worker")
+
+
+class Workers:
+    """The engine's threads in this process. `start`, then `stop` once."""
+
+    def __init__(self, threads: Mapping[str, int]) -> None:
+        self._threads = threads  # queue -> number
+        self._controllers: list[WorkController] = []
+        self._runners: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Returns when every pool listens."""
+        os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # Django's checks have run with the command
+        clock.set_offset(maintenance.clock_offset())
+        keeper.start()
+        alarm.start()
+        ready = [threading.Event() for _ in self._threads]
+        for (queue, count), event in zip(self._threads.items(), ready, strict=True):
+            self._start_pool(queue, count, event)
+        for event in ready:
+            if not event.wait(timeout=30):
+                log.warning("a worker pool is not ready yet: is the broker reachable?")
+
+    def stop(self, grace_seconds: float) -> None:
+        """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
+        pools.draining.set()
+        alarm.stop()
+        _wait_for_executions(grace_seconds)
+        keeper.cancel_all("drain")
+        _wait_for_executions(5.0)
+        celery_state.should_stop = True
+        inproc.close()
+        for controller in self._controllers:
+            controller.stop()
+        for runner in self._runners:
+            runner.join(timeout=5)
+        keeper.stop()
+
+    def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
+        controller = WorkController(
+            app=create_app(f"flowforge-{queue}"),
+            hostname=f"{queue}@%h",
+            pool="threads",
+            pool_cls="threads",
+            concurrency=count,
+            queues=[queue],
+            use_eventloop=False,  # Celery's hub is one a process, and these are several pools
+            without_heartbeat=True,
+            without_mingle=True,
+            without_gossip=True,
+            ready_callback=lambda _: ready.set(),
+            loglevel=settings.LOGGING["root"]["level"],
+        )
+        runner = threading.Thread(target=controller.start, name=f"pool-{queue}", daemon=True)
+        runner.start()
+        self._controllers.append(controller)
+        self._runners.append(runner)
+
+
+def _wait_for_executions(seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while keeper.executions and time.monotonic() < deadline:
+        time.sleep(0.02)
