@@ -68,8 +68,14 @@ def forget() -> None:
 
     For whoever changes a key, a role, a person or a project.
     """
-    _clear()
-    transaction.on_commit(_clear)
+    forget_now()
+    transaction.on_commit(forget_now)
+
+
+def forget_now() -> None:
+    """The same where no transaction is open."""
+    _keys.clear()
+    _logins.clear()
 
 
 def key_scopes(key: ApiKey) -> frozenset[str]:
@@ -89,11 +95,6 @@ def bounded(scopes: frozenset[str], limit: frozenset[str]) -> frozenset[str]:
     if "admin" in limit:
         return scopes
     return limit if "admin" in scopes else scopes & limit
-
-
-def _clear() -> None:
-    _keys.clear()
-    _logins.clear()
 
 
 def _load_key(key_hash: str) -> _Key | None:

@@ -8,8 +8,12 @@ from django.db.models import Case, Prefetch, Q, Value, When
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import Conflict, Fault, InvalidBody
+from flowforge.core.json import Json
 from flowforge.projects.constants import ROLE_SCOPES, ROLES
 from flowforge.projects.models import ApiKey, Membership, Project, ProjectQuerySet, TokenFamily, User
+from flowforge.projects.recent import Recent
+
+_settings: Recent[Mapping[str, Json]] = Recent(ttl_seconds=1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +59,13 @@ def users_by_name_or_id(wanted: Sequence[str]) -> dict[str, uuid.UUID]:
     named = {name: pk for pk, name in found.values_list("pk", "username")}
     known = set(named.values())
     return {text: key for text, key in ids.items() if key in known} | {t: named[t] for t in wanted if t in named}
+
+
+def settings_of(project_id: uuid.UUID) -> Mapping[str, Json]:
+    """A project's settings, at most a second old: what every step asks for must not cost it a query."""
+    return _settings.get(
+        project_id, lambda: Project.objects.filter(pk=project_id).values_list("settings", flat=True).first() or {}
+    )
 
 
 def live_key(key_hash: str) -> ApiKey | None:
