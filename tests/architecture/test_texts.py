@@ -9,7 +9,7 @@ from tests.support.sources import Function, Source, of_tests, ours
 
 PUT_OFF = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 ASSERTING_CALLS = {"raises", "fail", "expect", "warns", "deprecated_call"}  # of pytest, and ApiClient's Answer.expect
-ASSERTING_PREFIXES = ("assert", "check_", "expect_")  # helpers of tests that assert on their behalf
+ASSERTING_PREFIXES = ("assert", "check_", "expect_", "django_assert_")  # helpers that assert on a test's behalf
 
 
 def asserts(function: Function) -> bool:
