@@ -45,3 +45,9 @@ def test_it_finds_an_import_within_a_function() -> None:
 
 def test_no_function_imports_our_own_modules() -> None:
     assert [where for source in ours() for where in inner_imports(source)] == []
+
+
+def test_every_folder_is_a_package() -> None:
+    """The contract sees nothing of a folder without `__init__.py`."""
+    folders = {(CHECKOUT / source.path).parent for source in ours()}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
