@@ -1,6 +1,7 @@
 """Workflows: list, create, read, change, archive, duplicate, roll back."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -137,7 +138,7 @@ class WorkflowViewSet(WorkflowViews):
         require_active(project)
         return project
 
-    def _shown_rows(self, rows: Any) -> list[Json]:
+    def _shown_rows(self, rows: Sequence[Any]) -> Sequence[Json]:
         """Two queries at most, whatever the page's length."""
         expand = self.request.GET.get("expand")
         if expand not in (None, "definition"):

@@ -9,12 +9,12 @@ from typing import Any
 
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
-from flowforge.core.pointers import pointer_of
 from workflows.constants import DEFAULT_TASK_RETRIES, DEFINITION_FIELDS
 
 Locate = Callable[[str], str]
 
 _GRAPH_FIELDS = ("nodes", "edges")
+_FIELDS = (*DEFINITION_FIELDS, "tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,34 +40,31 @@ def read(body: Mapping[str, Any]) -> Written:
     mixed = _mixed(body)
     if mixed:
         return Written(parts={}, faults=mixed)
-    if "definition" in body:
-        return _nested(body["definition"])
-    parts = {name: body[name] for name in (*DEFINITION_FIELDS, "tasks") if name in body}
+    if "definition" not in body:
+        return Written(parts=_parts(body))
+    definition = body["definition"]
+    if not isinstance(definition, Mapping):
+        fault = Fault(pointer="/definition", code="type", detail="A definition is an object.")
+        return Written(parts={}, faults=[fault])
+    unknown = {name: part for name, part in definition.items() if name not in _FIELDS}  # the kernel names them
+    return Written(parts={**_parts(definition), **unknown}, locate=lambda pointer: f"/definition{pointer}")
+
+
+def _parts(written: Mapping[str, Any]) -> dict[str, Json]:
+    parts = {name: written[name] for name in _FIELDS if name in written}
     if "tasks" in parts:
         parts["tasks"] = _with_retries(parts["tasks"], parts.get("config"))
-    return Written(parts=parts)
+    return parts
 
 
 def _mixed(body: Mapping[str, Any]) -> list[Fault]:
     form = "definition" if "definition" in body else "tasks"
-    rivals = (*DEFINITION_FIELDS, "tasks") if form == "definition" else _GRAPH_FIELDS
+    rivals = _FIELDS if form == "definition" else _GRAPH_FIELDS
     return [
         Fault(pointer=f"/{name}", code="mixed_forms", detail=f"`{name}` and `{form}` exclude each other.")
         for name in rivals
         if form in body and name in body
     ]
-
-
-def _nested(definition: Json) -> Written:
-    if not isinstance(definition, Mapping):
-        fault = Fault(pointer="/definition", code="type", detail="A definition is an object.")
-        return Written(parts={}, faults=[fault])
-    unknown = [
-        Fault(pointer=pointer_of(["definition", name]), code="unknown_field", detail="There is no such field.")
-        for name in definition
-        if name not in DEFINITION_FIELDS
-    ]
-    return Written(parts=definition, locate=lambda pointer: f"/definition{pointer}", faults=unknown)
 
 
 def _with_retries(tasks: Json, config: Json) -> Json:
