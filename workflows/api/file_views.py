@@ -48,6 +48,8 @@ class FileViewSet(WorkflowViews):
     @extend_schema(**docs.IMPORT)
     @idempotent
     def create(self, request: Request) -> HttpResponse:
+        if not request.body:
+            raise MalformedRequest(detail="A body is needed here: JSON, YAML or an uploaded file.")
         data = request.data
         content: Json = uploaded(data) if isinstance(data, QueryDict) else data
         named = request.GET.get("project_id")

@@ -171,9 +171,7 @@ def test_delete_archives(client: ApiClient, workflow: Workflow, path: str, runs:
     client.delete(path).expect(204)
 
 
-def test_delete_refuses_while_runs_are_live(
-    client: ApiClient, workflow: Workflow, path: str, runs: FakeRuns
-) -> None:
+def test_delete_refuses_while_runs_are_live(client: ApiClient, workflow: Workflow, path: str, runs: FakeRuns) -> None:
     runs.live[workflow.pk] = 3
     assert client.delete(path).expect(409).code == "conflict"
     client.delete(path, force="maybe").expect(400)
