@@ -14,6 +14,8 @@ from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Kind = Literal["pure", "effect"]
+Queue = Literal["default", "process"]
 
 # --- outcomes: a closed set ---------------------------------------------------------------------------------------
 
@@ -127,10 +129,10 @@ class StepType(Protocol):
     name: ClassVar[str]
     title: ClassVar[str]  # for people
     description: ClassVar[str]
-    kind: ClassVar[Literal["pure", "effect"]]
+    kind: ClassVar[Kind]
     """pure: a function of config alone, evaluated in the engine's own thread (under a millisecond, no I/O);
     effect: has effects or takes time; runs at least once per attempt"""
-    queue: ClassVar[Literal["default", "process"]]  # the worker pool: `process` for what starts processes
+    queue: ClassVar[Queue]  # the worker pool: `process` for what starts processes
     starts_processes: ClassVar[bool]  # a project must allow it in `allowed_step_types`
     default_timeout_seconds: ClassVar[float | None]
     config_schema: ClassVar[Mapping[str, Any]]  # JSON Schema 2020-12 of the config as it is written
@@ -152,7 +154,7 @@ class StepType(Protocol):
 class BaseStep:
     """What most step types have in common; inherit from it or satisfy StepType without."""
 
-    queue: ClassVar[Literal["default", "process"]] = "default"
+    queue: ClassVar[Queue] = "default"
     starts_processes: ClassVar[bool] = False
     default_timeout_seconds: ClassVar[float | None] = None
 

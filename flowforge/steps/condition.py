@@ -1,10 +1,10 @@
 """`condition`: two ways on."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from flowforge.core.errors import Fault
-from flowforge.steps.base import BaseStep, Completed, Context, Outcome
+from flowforge.steps.base import BaseStep, Completed, Context, Kind, Outcome
 from flowforge.steps.values import holds_expression, truth
 
 
@@ -14,7 +14,7 @@ class Condition(BaseStep):
     name: ClassVar[str] = "condition"
     title: ClassVar[str] = "Condition"
     description: ClassVar[str] = "Takes the edges labelled `true` or `false` by what an expression gives."
-    kind: ClassVar[Literal["pure"]] = "pure"
+    kind: ClassVar[Kind] = "pure"
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["expression"],

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from flowforge.core.clock import isoformat
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.kernel import durations
-from flowforge.steps.base import BaseStep, Completed, Context, Failed, Outcome, Waiting
+from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Waiting
 from flowforge.steps.values import holds_expression
 
 
@@ -18,7 +18,7 @@ class Delay(BaseStep):
     name: ClassVar[str] = "delay"
     title: ClassVar[str] = "Delay"
     description: ClassVar[str] = "Waits for a while, or until a moment."
-    kind: ClassVar[Literal["pure"]] = "pure"  # it only says until when
+    kind: ClassVar[Kind] = "pure"  # it only says until when
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,

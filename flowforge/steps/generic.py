@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
-from flowforge.steps.base import BaseStep, Completed, Context, Failed, Outcome
+from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
 from flowforge.steps.process import CommandNotFound, Limits, ProcessResult, run_process
 from flowforge.steps.scratch import scratch_directory, working_directory
 from flowforge.steps.values import holds_expression, text
@@ -18,10 +18,10 @@ class Generic(BaseStep):
     name: ClassVar[str] = "generic"
     title: ClassVar[str] = "Command"
     description: ClassVar[str] = "Runs a command in a process of its own; an exit code other than 0 fails."
-    kind: ClassVar[Literal["effect"]] = "effect"
-    queue: ClassVar[Literal["process"]] = "process"
+    kind: ClassVar[Kind] = "effect"
+    queue: ClassVar[Queue] = "process"
     starts_processes: ClassVar[bool] = True
-    default_timeout_seconds: ClassVar[float] = 3600.0
+    default_timeout_seconds: ClassVar[float | None] = 3600.0
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["command"],

@@ -131,6 +131,7 @@ def _identity(context: Context) -> dict[str, str]:
         "FLOWFORGE_RUN_ID": context.run_id,
         "FLOWFORGE_STEP": context.node_id,
         "FLOWFORGE_IDEMPOTENCY_KEY": context.idempotency_key,
+        "FLOWFORGE_FILES": os.pathsep.join(map(os.fspath, context.settings.file_roots)),
     }
     return found | ({"TRACEPARENT": context.traceparent} if context.traceparent else {})
 

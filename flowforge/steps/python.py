@@ -4,13 +4,13 @@ import ast
 import json as stdlib_json
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 from flowforge.core import json
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.steps import python_runner
-from flowforge.steps.base import BaseStep, Completed, Context, Failed, Outcome
+from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
 from flowforge.steps.process import Limits, ProcessResult, run_process
 from flowforge.steps.scratch import scratch_directory
 from flowforge.steps.values import holds_expression
@@ -24,10 +24,10 @@ class Python(BaseStep):
     name: ClassVar[str] = "python"
     title: ClassVar[str] = "Python"
     description: ClassVar[str] = "Runs a Python function in a process of its own; what it prints is the step's log."
-    kind: ClassVar[Literal["effect"]] = "effect"
-    queue: ClassVar[Literal["process"]] = "process"
+    kind: ClassVar[Kind] = "effect"
+    queue: ClassVar[Queue] = "process"
     starts_processes: ClassVar[bool] = True
-    default_timeout_seconds: ClassVar[float] = 3600.0
+    default_timeout_seconds: ClassVar[float | None] = 3600.0
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["code"],
@@ -46,9 +46,10 @@ class Python(BaseStep):
     output_schema: ClassVar[Mapping[str, Any]] = {"description": "What main returns."}
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
-        """Parses the code; never runs it."""
+        """Parses the code; never runs it. Values pasted into code would be code: they come as inputs."""
         if holds_expression(config["code"]):
-            return []  # a template of code: what it says is known when it is rendered
+            detail = "code holds no expressions ({{ … }}); pass values as inputs"
+            return [Fault(pointer="/code", code="expression_in_code", detail=detail)]
         try:
             tree = compile(config["code"], python_runner.FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

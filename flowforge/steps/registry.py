@@ -13,13 +13,14 @@ from flowforge.steps.base import StepType
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.generic import Generic
+from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
 
 ENTRY_POINTS: Final = "flowforge.steps"
-BUILT_IN: Final[tuple[StepType, ...]] = (Condition(), Delay(), Generic(), Python(), Switch(), Transform())
+BUILT_IN: Final[tuple[StepType, ...]] = (Condition(), Delay(), Generic(), Http(), Python(), Switch(), Transform())
 
 _ATTRIBUTES: Final = (
     "title",

@@ -1,10 +1,10 @@
 """`switch`: as many ways on as there are labels."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from flowforge.core.json import Json
-from flowforge.steps.base import BaseStep, Completed, Context, Outcome
+from flowforge.steps.base import BaseStep, Completed, Context, Kind, Outcome
 from flowforge.steps.values import holds_expression, text
 
 
@@ -14,7 +14,7 @@ class Switch(BaseStep):
     name: ClassVar[str] = "switch"
     title: ClassVar[str] = "Switch"
     description: ClassVar[str] = "Takes the edges whose label belongs to the value of an expression."
-    kind: ClassVar[Literal["pure"]] = "pure"
+    kind: ClassVar[Kind] = "pure"
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["expression"],

@@ -1,9 +1,9 @@
 """`transform`: values from values."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from flowforge.steps.base import BaseStep, Completed, Context, Outcome
+from flowforge.steps.base import BaseStep, Completed, Context, Kind, Outcome
 
 
 class Transform(BaseStep):
@@ -12,7 +12,7 @@ class Transform(BaseStep):
     name: ClassVar[str] = "transform"
     title: ClassVar[str] = "Transform"
     description: ClassVar[str] = "Computes named values from inputs and earlier outputs."
-    kind: ClassVar[Literal["pure"]] = "pure"
+    kind: ClassVar[Kind] = "pure"
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["values"],

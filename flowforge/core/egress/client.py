@@ -1,0 +1,212 @@
+"""Requests and answers over checked connections.
+
+A name is resolved once, all its addresses are checked, and the connection is made to a checked address (the name
+is kept for Host and TLS), so that a second answer of the resolver cannot change the target. A pooled connection was
+checked when it was made. Redirects are followed only where asked for, each hop like a first call. Of the environment
+neither proxies nor .netrc are read, and no cookie is kept: all callers share the connections.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Final
+
+import httpcore2
+import httpx2
+
+from flowforge.core.egress.addresses import AddressPolicy
+from flowforge.core.egress.call import Call, Cancellable, current_call
+from flowforge.core.egress.errors import (
+    ConnectionFailed,
+    EgressRefused,
+    EgressTimeout,
+    InvalidRequest,
+    ResponseTooLarge,
+)
+from flowforge.core.egress.network import Backend, Resolve, resolve
+from flowforge.core.redaction import is_sensitive
+
+DEFAULT_MAX_BYTES: Final = 1024 * 1024
+MAX_REDIRECTS: Final = 3
+
+_DEFAULT_HEADERS: Final = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "FlowForge"}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_KEEP_ALIVE_SECONDS: Final = 15.0
+_MAX_IDLE_CONNECTIONS: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outgoing:
+    """A request to be made."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    timeout_seconds: float = 30.0  # for all of it: resolving, connecting, redirects, the last byte
+    max_bytes: int = DEFAULT_MAX_BYTES  # of the answer's body, after decompression
+    follow_redirects: bool = False  # for GET and HEAD
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case; what came several times joined by ", "
+    body: bytes  # decompressed
+    url: str  # that of the last hop
+    encoding: str | None  # the charset that the content type names
+
+    def text(self) -> str:
+        """The body as text: in its own charset, else UTF-8; what is not becomes U+FFFD."""
+        try:
+            return self.body.decode(self.encoding or "utf-8", "replace")
+        except LookupError:
+            return self.body.decode("utf-8", "replace")
+
+
+class Egress:
+    """A client with one address policy and a pool of connections; safe to share between threads."""
+
+    def __init__(self, policy: AddressPolicy, resolve: Resolve = resolve) -> None:
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=httpcore2.default_ssl_context(),
+            max_connections=None,  # as many as there are threads that call
+            max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
+            keepalive_expiry=_KEEP_ALIVE_SECONDS,
+            network_backend=Backend(policy, resolve),
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def send(self, outgoing: Outgoing, cancel: Cancellable | None = None) -> Answer:
+        """Make the call. Any status is an answer. Raises EgressError."""
+        token = current_call.set(Call(outgoing.timeout_seconds, cancel))
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = self._hop(outgoing)
+                target = _redirect(outgoing, answer)
+                if target is None:
+                    return answer
+                outgoing = target
+            raise ConnectionFailed(detail=f"more than {MAX_REDIRECTS} redirects")
+        finally:
+            current_call.reset(token)
+
+    def _hop(self, outgoing: Outgoing) -> Answer:
+        url = _checked_url(outgoing.url)
+        with _translated(url.host):
+            request = httpx2.Request(
+                outgoing.method,
+                url,
+                headers={**_DEFAULT_HEADERS, **{name.lower(): value for name, value in outgoing.headers.items()}},
+                content=outgoing.body,
+            )
+            with closing(self._response(request)) as response:
+                return Answer(
+                    status=response.status_code,
+                    headers=dict(response.headers.items()),
+                    body=_bounded(response, outgoing.max_bytes),
+                    url=str(url),
+                    encoding=response.charset_encoding,
+                )
+
+    def _response(self, request: httpx2.Request) -> httpx2.Response:
+        raw = self._pool.handle_request(
+            httpcore2.Request(
+                method=request.method,
+                url=httpcore2.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+            )
+        )
+        return httpx2.Response(raw.status, headers=raw.headers, stream=_Body(raw), request=request)
+
+
+class _Body(httpx2.SyncByteStream):
+    """The answer's bytes as they come from the pool, for httpx2 to decompress."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+@cache
+def _egress(policy: AddressPolicy) -> Egress:
+    return Egress(policy)
+
+
+def egress(allow: Iterable[str] = ()) -> Egress:
+    """This process's client for an operator's list of allowed targets (see AddressPolicy.parse)."""
+    return _egress(AddressPolicy.parse(allow))
+
+
+def _checked_url(text: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(text)
+    except (httpx2.InvalidURL, TypeError):
+        raise InvalidRequest(detail="the URL is none") from None
+    if url.scheme not in ("http", "https"):
+        raise EgressRefused(detail=f"the scheme of a URL is http or https, not {url.scheme!r}")
+    if not url.host:
+        raise InvalidRequest(detail="the URL names no host")
+    if url.userinfo:
+        raise EgressRefused(detail="a URL may not carry a user name or password; send a header")
+    return url
+
+
+def _redirect(outgoing: Outgoing, answer: Answer) -> Outgoing | None:
+    """The next hop; None: this is the answer."""
+    if not (outgoing.follow_redirects and answer.status in _REDIRECTS and outgoing.method in ("GET", "HEAD")):
+        return None
+    location = answer.headers.get("location")
+    if location is None:
+        return None
+    here = httpx2.URL(answer.url)
+    try:
+        there = here.join(location)
+    except httpx2.InvalidURL:
+        raise ConnectionFailed(detail=f"{here.host}: redirected to what is no URL") from None
+    same_origin = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
+    headers = outgoing.headers if same_origin else _without_secrets(outgoing.headers)
+    return replace(outgoing, url=str(there), headers=headers)
+
+
+def _without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not is_sensitive(name)}
+
+
+def _bounded(response: httpx2.Response, max_bytes: int) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            raise ResponseTooLarge(detail=f"the answer is larger than {max_bytes} bytes")
+    return bytes(body)
+
+
+@contextmanager
+def _translated(host: str) -> Iterator[None]:
+    """The libraries' exceptions as ours."""
+    try:
+        yield
+    except (httpcore2.LocalProtocolError, UnicodeError):
+        # not the library's message: it quotes the value, which may be a secret
+        raise InvalidRequest(detail="a header's name or value holds a character that may not be sent") from None
+    except httpcore2.TimeoutException:
+        raise EgressTimeout(detail=f"{host}: no answer in time") from None
+    except (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.DecodingError) as error:
+        raise ConnectionFailed(detail=f"{host}: {error}") from None
