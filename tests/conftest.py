@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from flowforge.api import rates
 from flowforge.core import bell as core_bell
 from flowforge.core import clock as core_clock
 from flowforge.projects.models import Project
@@ -51,6 +52,7 @@ def _clean_process(settings: object) -> None:
     """Nothing that a process keeps (rate buckets, caches) passes from test to test; passwords are cheap to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]  # pytest-django's wrapper has no type for it
     cache.clear()
+    rates.store.cache_clear()
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ class ProblemType(serializers.Serializer[dict[str, Any]]):
 
 def entries() -> list[dict[str, Any]]:
     """`{code, status, title, retryable, description}` of every code, by status and code."""
-    kinds = {kind.code: kind for kind in [FlowForgeError, *_below(FlowForgeError)]}
+    every: list[type[FlowForgeError]] = [FlowForgeError, *_below(FlowForgeError)]
+    kinds = {kind.code: kind for kind in every}
     return sorted((_entry(kind) for kind in kinds.values()), key=lambda entry: (entry["status"], entry["code"]))
 
 

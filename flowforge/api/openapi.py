@@ -37,17 +37,23 @@ class ApiSchema(AutoSchema):
     """Operation ids `<resource>_<action>`, and per operation its scope, parameters, errors, headers and examples."""
 
     @property
-    def _view(self) -> "ApiViewSet":
+    def _endpoint(self) -> "ApiViewSet":
         return cast("ApiViewSet", self.view)
 
     # --- names and texts -----------------------------------------------------------------------------------------
 
     def get_operation_id(self) -> str:
-        """`workflows_list`, `workflows_run`, `projects_workflows_list`."""
+        """`workflows_list`, `workflows_run`, `projects_workflows_list`, `runs_steps_approve`."""
         segments, action = self._segments(), self._action()
-        if action in STANDARD_ACTIONS:
-            return "_".join((*segments, action))
-        return f"{segments[0]}_{action}"
+        return "_".join(segments if segments[-1] == action else (*segments, action))
+
+    def get_operation(self, path: str, *args: Any, **kwargs: Any) -> Schema | None:
+        """A view that also hangs below another resource names one id for both: the nested place gets a prefix."""
+        operation: Schema | None = super().get_operation(path, *args, **kwargs)
+        outermost = self._segments()[0]
+        if operation is not None and not operation["operationId"].startswith(outermost):
+            operation["operationId"] = f"{outermost}_{operation['operationId']}"
+        return operation
 
     def get_tags(self) -> list[str]:
         return [self._segments()[0]]
@@ -63,21 +69,21 @@ class ApiSchema(AutoSchema):
 
     def get_description(self) -> str:  # type: ignore[override]  # spectacular dropped the arguments of DRF's
         """The docstring, then what it takes to call."""
-        needs = "No credentials are needed." if self._view.public else f"Needs {self._needs()}."
+        needs = "No credentials are needed." if self._endpoint.public else f"Needs {self._needs()}."
         return f"{self._doc() or self.get_summary() + '.'}\n\n{needs} Counts on the rate limit `{self._bucket()}`."
 
     def _needs(self) -> str:
-        scope = self._view.scopes.get(self._action(), ANY_CALLER)
+        scope = self._endpoint.scopes.get(self._action(), ANY_CALLER)
         return "valid credentials" if scope == ANY_CALLER else f"the scope `{scope}`"
 
     def _doc(self) -> str:
-        return inspect.cleandoc(getattr(getattr(self._view, self._action()), "__doc__", None) or "")
+        return inspect.cleandoc(getattr(getattr(self._endpoint, self._action()), "__doc__", None) or "")
 
     def _action(self) -> str:
-        return str(self._view.action)
+        return str(self._endpoint.action)
 
     def _bucket(self) -> str:
-        return str(self._view.rate_buckets.get(self._action(), self._view.rate_bucket))
+        return str(self._endpoint.rate_buckets.get(self._action(), self._endpoint.rate_bucket))
 
     def _segments(self) -> list[str]:
         """The fixed parts of the path after the version, without the verb after a colon."""
@@ -88,14 +94,14 @@ class ApiSchema(AutoSchema):
     # --- who may call --------------------------------------------------------------------------------------------
 
     def get_auth(self) -> list[Schema]:
-        if self._view.public:
+        if self._endpoint.public:
             return [{}]
-        scope = self._view.scopes.get(self._action(), ANY_CALLER)
+        scope = self._endpoint.scopes.get(self._action(), ANY_CALLER)
         roles = [scope] if scope else []  # OpenAPI 3.1 lists the roles that a scheme must bring
         return [{name: roles} for name in components.SECURITY_SCHEMES]
 
     def get_extensions(self) -> Schema:
-        return {"x-scope": self._view.scopes.get(self._action()), "x-rate-limit": self._bucket()}
+        return {"x-scope": self._endpoint.scopes.get(self._action()), "x-rate-limit": self._bucket()}
 
     # --- what goes in --------------------------------------------------------------------------------------------
 
@@ -103,7 +109,7 @@ class ApiSchema(AutoSchema):
         """Lists are arrays here; `_get_response_bodies` puts them into the envelope with their meta."""
 
     def _get_filter_parameters(self) -> list[Schema]:
-        action, view = self._action(), self._view
+        action, view = self._action(), self._endpoint
         found = [components.parameter(name, {"type": "string"}) for name in view.query_params.get(action, ())]
         if action == "list" and view.filterset_class is not None:
             found += filter_parameters(view.filterset_class)
@@ -130,7 +136,7 @@ class ApiSchema(AutoSchema):
         return [components.HEADER_PARAMETERS[name] for name in names]
 
     def _is_idempotent(self) -> bool:
-        return bool(getattr(getattr(self._view, self._action()), "is_idempotent", False))
+        return bool(getattr(getattr(self._endpoint, self._action()), "is_idempotent", False))
 
     def _is_single(self) -> bool:
         return self._action() in ("retrieve", "update", "partial_update", "destroy")
@@ -159,11 +165,11 @@ class ApiSchema(AutoSchema):
         headers += ["Idempotent-Replayed"] if self._is_idempotent() else []
         response["headers"] = {**components.header_refs(headers), **response.get("headers", {})}
         media = response.get("content", {}).get(_JSON)
-        if media is not None and self._action() not in self._view.bare:
+        if media is not None and self._action() not in self._endpoint.bare:
             _envelop(media)
 
     def _error_statuses(self) -> Iterator[str]:
-        view, method = self._view, self.method
+        view, method = self._endpoint, self.method
         yield from ("400", "406", "429", "500", "503")
         yield from (() if view.public else ("401", "403"))
         yield from (("404",) if "{" in self.path else ())

@@ -7,6 +7,8 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django_filters import CharFilter, FilterSet, NumberFilter
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -86,6 +88,7 @@ class Things(ApiViewSet):
         "plain": ANY_CALLER,
     }
     rate_buckets = {"run": "runs"}
+    bare = ("raw",)
     query_params = {"fail": ("how",), "retrieve": ("diff",)}
     rows: dict[str, dict[str, Any]] = {}
     made = 0
@@ -132,6 +135,7 @@ class Things(ApiViewSet):
     def me(self, request: Request) -> HttpResponse:
         return self.ok({"name": self.caller.name})
 
+    @extend_schema(request=None, responses={202: {"type": "object"}})
     def raw(self, request: Request) -> HttpResponse:
         return Bare({"execution_id": "x"}, status=202)
 
@@ -169,6 +173,7 @@ class Open(ApiViewSet):
     rate_bucket = "login"
     max_body_bytes = 2 * 1024 * 1024
 
+    @extend_schema(request=OpenApiTypes.OBJECT, responses={200: {"type": "object"}})
     def create(self, request: Request) -> HttpResponse:
         return self.ok({"size": len(request.body)})
 
