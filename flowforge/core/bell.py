@@ -10,6 +10,8 @@ from collections.abc import Callable
 from celery import current_app
 from django.db import transaction
 
+from flowforge.core.failpoints import failpoint
+
 DRIVE = "flowforge.engine.drive"
 WORK = "flowforge.engine.work"
 CONTROL_QUEUE = "control"
@@ -27,6 +29,7 @@ def drive(run_id: uuid.UUID) -> None:
 
 def drive_now(run_id: uuid.UUID) -> None:
     """Hint at once: for callers that have committed already."""
+    failpoint("bell.before_ring")
     for listener in _listeners:
         listener(run_id)
     _send(DRIVE, [str(run_id)], CONTROL_QUEUE)

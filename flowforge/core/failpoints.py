@@ -1,6 +1,6 @@
 """Faults on purpose: named places where a test kills the process, raises or delays. Off, one costs a look into a dict.
 
-`FLOWFORGE_FAILPOINTS="accept.after_commit:0.05:kill9,drive.before_commit:1:raise:2,work.before_run:1:sleep=0.5"`:
+`FLOWFORGE_FAILPOINTS="commit.after:0.05:kill9,result.before_commit:1:raise:2,step.before_effect:1:sleep=0.5"`:
 name, probability, action and, optionally, how often at most. An unknown name or action is refused at start: a fault
 run that misspells its faults would prove nothing.
 """
@@ -16,19 +16,15 @@ from typing import Final
 
 NAMES: Final[dict[str, str]] = {
     "accept.before_commit": "a run's rows are written, not yet committed",
-    "accept.after_commit": "the run is on disk, its bell not rung",
-    "bell.before_send": "a hint is about to go to the broker",
-    "drive.after_claim": "the driver holds the lease, nothing is decided",
-    "drive.before_commit": "a decision round is made, not yet committed",
-    "drive.after_commit": "the round is on disk, its hints not sent",
-    "drive.before_release": "nothing is left to do, the lease still held",
-    "work.after_claim": "a worker has claimed steps, none has begun",
-    "work.before_run": "the step's effect has not happened",
-    "work.after_run": "the effect has happened, its result is only in memory",
-    "work.before_commit": "results are about to be committed",
-    "work.after_commit": "results are on disk, the driver not hinted",
-    "heartbeat.before_renew": "a lease is about to be renewed",
-    "timers.after_select": "due runs are found, none is hinted",
+    "bell.before_ring": "what a hint tells of is on disk, the hint is not out",
+    "claim.after": "a worker has claimed steps, none has begun",
+    "step.before_effect": "a step is claimed, its effect has not happened",
+    "step.after_effect": "the effect has happened, its result is only in memory",
+    "result.before_commit": "a result is about to be committed",
+    "result.after_commit": "a result is on disk, the driver is not hinted",
+    "commit.before": "a decision round is made, not yet committed",
+    "commit.after": "the round is on disk, its hints are not out",
+    "run.after_terminal": "a run has ended, those who wait for it are not told",
 }
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from flowforge.core import bell, clock
 from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
+from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.events.schemas import RUN_CREATED
 from flowforge.kernel.definition import Definition
@@ -127,6 +128,7 @@ def start_runs(
         for run in new:
             if run.run_at is None or run.run_at <= plan.now:
                 bell.drive(run.id)
+        failpoint("accept.before_commit")
         return _answers(drafts, holders, new)
 
 
