@@ -11,7 +11,7 @@ ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| (?P<default>[^|]*) \|", re.MULTILI
 
 
 def read_variables(tree: ast.AST) -> dict[str, str]:
-    """Variable -> the source of its default ("None" without), of each `env.<type>("NAME")` and `os.environ.get("NAME")`."""
+    """Variable -> source of its default ("None" without) of each `env.<type>("NAME")` and `os.environ.get("NAME")`."""
     found = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_ours(node):
