@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from django.db.models import F, Q, QuerySet
-from django.db.models.fields.json import KeyTransform, KeyTransformExact
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.lookups import Exact
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
-from flowforge.core import json
 from flowforge.core.errors import InvalidQuery
-from flowforge.core.json import Json, JsonError
 from flowforge.kernel.states import RUN_STATUSES
 from runs.constants import MAX_QUERY_LENGTH
+from runs.lookups import MemberText
 from runs.models import Run
 
 METADATA_PREFIX: Final = "metadata."
@@ -94,19 +93,7 @@ FILTERS: Final[Mapping[str, Callable[[str, str], Q]]] = {
 
 def _metadata(key: str, text: str) -> Q:
     """`metadata.attempt=3` finds the number and the text, `metadata.dry=true` the boolean and the text."""
-    member = KeyTransform(key, F("metadata"))
-    found = Q(KeyTransformExact(member, text))
-    scalar = _scalar(text)
-    return found if scalar is None else found | Q(KeyTransformExact(member, scalar))
-
-
-def _scalar(text: str) -> Json:
-    """The number or boolean that a text spells in JSON; None for all else."""
-    try:
-        value = json.loads(text.encode())
-    except JsonError:
-        return None
-    return value if isinstance(value, (bool, int, float)) else None
+    return Q(Exact(MemberText(F("metadata"), Value(key)), text))
 
 
 def _id_prefix(text: str) -> Q:

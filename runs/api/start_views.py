@@ -2,6 +2,7 @@
 
 import functools
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -13,7 +14,7 @@ from flowforge.api.faults import faults_of, pointer
 from flowforge.api.idempotency import Later, idempotent
 from flowforge.api.serializers import body
 from flowforge.api.views import Bare
-from flowforge.core.errors import FlowForgeError, InvalidBody
+from flowforge.core.errors import Fault, FlowForgeError, InvalidBody
 from flowforge.core.json import Json
 from runs import present, selectors
 from runs.api import docs
@@ -64,12 +65,16 @@ class WorkflowRunViewSet(RunListViews):
     def execute(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
         workflow = selectors.workflow_to_run(self.caller, workflow_id)
         given = body(ExecuteBody, request)
-        started = start_run(
-            workflow=workflow,
-            inputs=given.get("input", {}),
-            metadata=given.get("metadata"),
-            caller_actor=self.caller.actor,
-        )
+        try:
+            started = start_run(
+                workflow=workflow,
+                inputs=given.get("input", {}),
+                metadata=given.get("metadata"),
+                caller_actor=self.caller.actor,
+            )
+        except InvalidBody as error:
+            error.faults = [_as_input(fault) for fault in error.faults]
+            raise
         answer = {"execution_id": str(started.run.id), "status": "RUNNING"}
         return Bare(answer, status=202, headers={"Location": f"/v1/runs/{started.run.id}"})
 
@@ -100,3 +105,8 @@ def _read_item(given: dict[str, Any]) -> StartItem | FlowForgeError:
         return InvalidBody(faults=faults_of(serializer.errors))
     asked = serializer.validated_data
     return StartItem(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _as_input(fault: Fault) -> Fault:
+    """A fault of the inputs where FlowAtGenAI's body has them."""
+    return replace(fault, pointer="/input" + fault.pointer.removeprefix("/inputs"))
