@@ -9,7 +9,7 @@ from flowforge.kernel.expressions.errors import budget_error
 MAX_STEPS = 100_000  # nodes of the expression evaluated, items looped over, 256 characters of text read
 MAX_SIZE = 8 * 1024 * 1024  # characters of text built + ITEM_SIZE for every item of a list or an object
 MAX_DEPTH = 64  # how deep values and expressions nest; that of JSON at the API's door
-ITEM_SIZE = 16
+ITEM_SIZE = 32
 _TEXT_STEP = 256  # characters that are read (compared, searched, hashed) in about the time of one step
 
 

@@ -2,18 +2,21 @@
 
 from flowforge.core.json import Json
 from flowforge.kernel.expressions.budget import Budget
-from flowforge.kernel.expressions.closures import Evaluate, Scope, strict
+from flowforge.kernel.expressions.closures import Evaluate, Scope, located, strict
 from flowforge.kernel.expressions.compiler import Compiler
 from flowforge.kernel.expressions.errors import ExpressionError, budget_error, evaluation_error, syntax_error
 from flowforge.kernel.expressions.parser import Source, parse, split
 from flowforge.kernel.expressions.references import Reference
-from flowforge.kernel.expressions.values import SCALARS, Value, fresh
+from flowforge.kernel.expressions.values import Value, fresh, to_text
 
 
 class Expression:
-    """An expression that parsed. Immutable."""
+    """An expression that parsed. Immutable.
 
-    __slots__ = ("_cost", "_evaluate", "_position", "references")
+    `result(scope, budget)` and `text(scope, budget)` are its value and the text of it, on the budget of a template.
+    """
+
+    __slots__ = ("_cost", "_evaluate", "_position", "references", "result", "text")
 
     def __init__(self, source: Source) -> None:
         """Raises ExpressionError `expression_syntax`."""
@@ -23,18 +26,24 @@ class Expression:
         self._cost = compiler.cost
         self._position = source.offset
         self.references: frozenset[Reference] = frozenset(compiler.references)
+        self.result: Evaluate = located(self._result, source.offset)
+        self.text: Evaluate = located(self._text, source.offset)
 
     def evaluate(self, scope: Scope) -> Json:
         """The value, sharing no list or object with the scope.
 
         Raises ExpressionError of every code but `expression_syntax`.
         """
-        budget = Budget()
-        value = self.value(scope, budget)
-        return value if type(value) in SCALARS else fresh(value, budget)
+        return self.result(scope, Budget())
 
-    def value(self, scope: Scope, budget: Budget) -> Value:
-        """The value as it is, perhaps part of the scope, on somebody's budget."""
+    def _result(self, scope: Scope, budget: Budget) -> Json:
+        return fresh(self._value(scope, budget), budget)
+
+    def _text(self, scope: Scope, budget: Budget) -> str:
+        return to_text(self._value(scope, budget), budget)
+
+    def _value(self, scope: Scope, budget: Budget) -> Value:
+        """The value as it is, perhaps part of the scope."""
         budget.spend(self._cost)
         try:
             return self._evaluate(scope, budget)

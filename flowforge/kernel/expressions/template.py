@@ -12,7 +12,6 @@ from flowforge.kernel.expressions.errors import ExpressionError, syntax_error
 from flowforge.kernel.expressions.expression import Expression
 from flowforge.kernel.expressions.parser import Source, split
 from flowforge.kernel.expressions.references import Reference
-from flowforge.kernel.expressions.values import SCALARS, fresh, to_text
 
 Render = Callable[[Scope, Budget], Json]
 
@@ -104,26 +103,14 @@ def _compile_text(text: str, expressions: list[Expression]) -> Render:
     found = [part for part in parts if isinstance(part, Expression)]
     expressions += found
     if len(found) == 1 and not any(isinstance(part, str) and part.strip() for part in parts):
-        return _render_value(found[0])
+        return found[0].result
     return _render_text(parts)
 
 
-def _render_value(expression: Expression) -> Render:
-    def render(scope: Scope, budget: Budget) -> Json:
-        value = expression.value(scope, budget)
-        return value if type(value) in SCALARS else fresh(value, budget)
-
-    return render
-
-
 def _render_text(parts: list[str | Expression]) -> Render:
-    def render(scope: Scope, budget: Budget) -> Json:
-        texts = []
-        for part in parts:
-            texts.append(part if isinstance(part, str) else to_text(part.value(scope, budget), budget))
-        return "".join(texts)
-
-    return render
+    return lambda scope, budget: "".join(
+        [part if isinstance(part, str) else part.text(scope, budget) for part in parts]
+    )
 
 
 def _render_object(members: Mapping[str, Render]) -> Render:

@@ -16,7 +16,7 @@ from flowforge.kernel.expressions.errors import ExpressionError, budget_error, e
 Value = Any  # Json, a lazily loading Mapping or Sequence of it, or Undefined
 
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1  # what JSON of 64 bits can hold, signed or not (core.json has the same)
-SCALARS = frozenset({str, int, float, bool, type(None)})
+_SIZELESS = frozenset({int, float, bool, type(None)})  # paid for with the list or object that holds them
 
 
 class Undefined:
@@ -100,23 +100,29 @@ def weigh(value: Value, budget: Budget, depth: int = 0) -> None:
         _check_depth(depth)
         budget.build_items(len(value) + 1)
         for item in value.values() if isinstance(value, Mapping) else value:
-            weigh(item, budget, depth + 1)
+            if type(item) not in _SIZELESS:
+                weigh(item, budget, depth + 1)
 
 
 def fresh(value: Value, budget: Budget, depth: int = 0) -> Json:
-    """A copy that shares no list or object with the original, in plain dicts and lists."""
-    if type(value) in SCALARS:
-        if type(value) is str:
+    """A copy that shares no list or object with the original, in plain dicts and lists.
+
+    Text within them is paid for though it isn't copied: whoever writes the value down has to write all of it.
+    """
+    if type(value) in _SIZELESS:
+        return value
+    if type(value) is str:
+        if depth:
             budget.build(len(value))
         return value
     if isinstance(value, Mapping):
         _check_depth(depth)
         budget.build_items(len(value) + 1)
-        return {key: fresh(item, budget, depth + 1) for key, item in value.items()}
+        return {key: item if type(item) in _SIZELESS else fresh(item, budget, depth + 1) for key, item in value.items()}
     if is_list(value):
         _check_depth(depth)
         budget.build_items(len(value) + 1)
-        return [fresh(item, budget, depth + 1) for item in value]
+        return [item if type(item) in _SIZELESS else fresh(item, budget, depth + 1) for item in value]
     if type(value) is Undefined:
         raise value.error()
     raise evaluation_error(f"a value of the type {type(value).__name__} is no JSON")

@@ -6,6 +6,8 @@ from flowforge.kernel.expressions.budget import Budget
 from flowforge.kernel.expressions.errors import evaluation_error
 from flowforge.kernel.expressions.values import Undefined, Value, is_list, is_number, kind, lookup
 
+_LOOP_STEPS = 2  # what it costs to begin one, so that many short lists cost as much as a long one
+
 
 def text(value: Value, what: str = "the value") -> str:
     if not isinstance(value, str):
@@ -37,7 +39,7 @@ def items(value: Value, budget: Budget) -> Sequence[Value]:
     """A list, going through which is paid for. Text is no list of characters here: that is mostly a mistake."""
     if not is_list(value):
         raise evaluation_error(f"the value has to be a list, it is {kind(value)}")
-    budget.spend(len(value))
+    budget.spend(_LOOP_STEPS + len(value))
     return value  # type: ignore[no-any-return] # is_list looked
 
 
@@ -45,7 +47,7 @@ def members(value: Value, budget: Budget) -> Mapping[str, Value]:
     """An object, going through which is paid for."""
     if not isinstance(value, Mapping):
         raise evaluation_error(f"the value has to be an object, it is {kind(value)}")
-    budget.spend(len(value))
+    budget.spend(_LOOP_STEPS + len(value))
     return value
 
 

@@ -11,6 +11,7 @@ from flowforge.kernel.expressions.registry import expression_filter
 from flowforge.kernel.expressions.values import Value, fresh, kind, number, to_text, truthy, weigh
 
 _LONGEST_NUMBER = 400  # characters; int() takes quadratic time
+_JSON_STEPS = 5  # what it costs to begin reading
 _JSON_STEP = 16  # characters of JSON that are read in about the time of one step
 _REQUIRED = object()
 
@@ -92,7 +93,7 @@ def to_json(budget: Budget, value: Value) -> str:
 @expression_filter("fromjson")
 def from_json(budget: Budget, value: Value) -> Json:
     """The value that a JSON text stands for; as strict as the API's door about duplicate keys, NaN and depth."""
-    budget.spend(len(text(value)) // _JSON_STEP)
+    budget.spend(_JSON_STEPS + len(text(value)) // _JSON_STEP)
     try:
         found = json.loads(text(value).encode())
     except JsonError as error:

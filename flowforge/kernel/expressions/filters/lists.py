@@ -135,7 +135,8 @@ def slices(budget: Budget, value: Value, count: Value) -> list[Any]:
     """`count` lists of nearly the same length; the first ones take what is over."""
     parts = whole(count, "the count", 1, _MOST_SLICES)
     found = items(value, budget)
-    budget.build_items(parts + len(found))
+    budget.spend(parts)
+    budget.build_items(4 * parts + len(found))
     size, over = divmod(len(found), parts)
     bounds = [at * size + min(at, over) for at in range(parts + 1)]
     return [list(found[start:end]) for start, end in pairwise(bounds)]
