@@ -1,9 +1,9 @@
 """Names and limits that several modules of this app share."""
 
-from typing import Final
+from typing import Any, Final
 
 DEFINITION_FIELDS: Final = ("nodes", "edges", "config", "input_schema", "output")
-EMPTY_DEFINITION: Final = {"nodes": [], "edges": [], "config": {}, "input_schema": None, "output": None}
+EMPTY_DEFINITION: Final[dict[str, Any]] = {"nodes": [], "edges": [], "config": {}, "input_schema": None, "output": None}
 
 STATUSES: Final = ("active", "paused", "archived")
 

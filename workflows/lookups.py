@@ -4,6 +4,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Func
+from django.db.models.sql.compiler import SQLCompiler
+
+Sql = tuple[str, tuple[str | int, ...]]
 
 
 class HasItem(Func):
@@ -13,12 +16,12 @@ class HasItem(Func):
     arity = 2
     conditional = True
 
-    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """PostgreSQL: jsonb's containment of a text, written `?`; by its function, as `?` reads as a placeholder."""
-        return super().as_sql(compiler, connection, template="jsonb_exists(%(expressions)s)", **context)
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Sql:
+        """The function behind jsonb's operator `?`, which would read as a placeholder."""
+        return self.as_sql(compiler, connection, template="jsonb_exists(%(expressions)s)", **context)
 
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s)"
-        return super().as_sql(
-            compiler, connection, template=f"{template})", arg_joiner=") AS item WHERE item.value = (", **context
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Sql:
+        template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
+        return self.as_sql(
+            compiler, connection, template=template, arg_joiner=") AS item WHERE item.value = (", **context
         )

@@ -50,7 +50,9 @@ def get_version(workflow_id: uuid.UUID, number: int) -> WorkflowVersion:
 
 def versions_of(workflow_id: uuid.UUID) -> QuerySet[WorkflowVersion, dict[str, Any]]:
     """All versions without their definitions, as values."""
-    return WorkflowVersion.objects.filter(workflow_id=workflow_id).values(*VERSION_FIELDS)
+    rows: QuerySet[WorkflowVersion, dict[str, Any]]
+    rows = WorkflowVersion.objects.filter(workflow_id=workflow_id).values(*VERSION_FIELDS)
+    return rows
 
 
 def definitions_of(workflow_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, Json]]:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of each operation of this app."""
+"""What the OpenAPI document says of each operation beside the docstring of its action."""
 
 from typing import Any, Final
 
@@ -83,62 +83,35 @@ def _text(description: str, *media_types: str) -> dict[tuple[int, str], OpenApiR
 
 
 LIST: Final[Operation] = {
-    "operation_id": "workflows_list",
-    "summary": "List workflows",
-    "description": "Newest first. Leaves the definition out unless `expand=definition`.",
     "parameters": [_query("expand", "`definition`: with the current version's definition.", enum=["definition"])],
     "responses": WorkflowRowShown(many=True),
     "examples": [_given([_ROW])],
 }
 CREATE: Final[Operation] = {
-    "operation_id": "workflows_create",
-    "summary": "Create a workflow",
-    "description": (
-        "At version 1. The definition is written in one of three forms: its fields at the top, as `definition`, or as "
-        "FlowCtl's `tasks` with `dependencies`. Everything that is wrong with it is named by JSON pointer, at once."
-    ),
     "request": NewWorkflowBody,
     "responses": {201: WorkflowShown},
     "examples": [_asked({"name": "Daily import", **_DEFINITION}), _given(_WHOLE, status="201")],
 }
 RETRIEVE: Final[Operation] = {
-    "operation_id": "workflows_retrieve",
-    "summary": "Read a workflow",
-    "description": "With the definition of its current version and the newest run.",
     "responses": WorkflowShown,
     "examples": [_given(_WHOLE)],
 }
 UPDATE: Final[Operation] = {
-    "operation_id": "workflows_update",
-    "summary": "Replace a workflow",
-    "description": "What the body leaves out takes its default. A changed definition becomes a new version.",
     "request": WorkflowBody,
     "responses": WorkflowShown,
     "examples": [_asked({"name": "Daily import", **_DEFINITION}), _given(_WHOLE)],
 }
 PATCH: Final[Operation] = {
-    "operation_id": "workflows_partial_update",
-    "summary": "Change a workflow",
-    "description": (
-        "What the body leaves out stays; each part of the definition that it gives (`nodes`, say) is replaced whole. "
-        "A changed definition becomes a new version; runs keep theirs. `status` pauses, archives and brings back."
-    ),
     "request": WorkflowBody,
     "responses": WorkflowShown,
     "examples": [_asked({"status": "paused"}), _given({**_WHOLE, "status": "paused"})],
 }
 DESTROY: Final[Operation] = {
-    "operation_id": "workflows_destroy",
-    "summary": "Archive a workflow",
-    "description": "It takes no new runs; its history stays. 409 while runs are live, unless `force=true`.",
     "parameters": [_query("force", "Cancel the live runs instead of refusing.", type=bool)],
     "responses": {204: OpenApiResponse(description="Archived.")},
     "examples": [],
 }
 DUPLICATE: Final[Operation] = {
-    "operation_id": "workflows_duplicate",
-    "summary": "Copy a workflow",
-    "description": "The current version becomes version 1 of a new, active workflow, in this or another project.",
     "request": DuplicateBody,
     "responses": {201: WorkflowShown},
     "examples": [
@@ -147,38 +120,20 @@ DUPLICATE: Final[Operation] = {
     ],
 }
 ROLLBACK: Final[Operation] = {
-    "operation_id": "workflows_rollback",
-    "summary": "Go back to a version",
-    "description": "Its definition becomes the current one, as a new version; where it is already, nothing changes.",
     "request": RollbackBody,
     "responses": WorkflowShown,
     "examples": [_asked({"version": 2}), _given({**_WHOLE, "version": 4})],
 }
 VERSIONS: Final[Operation] = {
-    "operation_id": "workflows_versions_list",
-    "summary": "List a workflow's versions",
-    "description": "Newest first, without their definitions.",
     "responses": VersionRowShown(many=True),
     "examples": [_given([_VERSION])],
 }
 VERSION: Final[Operation] = {
-    "operation_id": "workflows_versions_retrieve",
-    "summary": "Read a version",
-    "description": (
-        "With its definition; with `diff=true` also the way from it to the current one: nodes (by id) and edges (by "
-        "their ends) added, removed and changed, and operations after RFC 6902 that tell old and new values."
-    ),
     "parameters": [_query("diff", "Compare with the current version.", type=bool)],
     "responses": VersionShown,
     "examples": [_given({**_VERSION, "definition": _DEFINITION})],
 }
 GRAPH: Final[Operation] = {
-    "operation_id": "workflows_graph",
-    "summary": "Draw a workflow",
-    "description": (
-        "As SVG, as Mermaid text, or as JSON with places and sizes. With `run_id`, that run's version, coloured by the "
-        "state of its steps."
-    ),
     "parameters": [
         _query("format", "What to draw.", enum=["svg", "mermaid", "json"]),
         _query("run_id", "A run of this workflow.", type={"type": "string", "format": "uuid"}),
@@ -187,9 +142,6 @@ GRAPH: Final[Operation] = {
     "examples": [_given({"nodes": [], "edges": []})],
 }
 EXPORT: Final[Operation] = {
-    "operation_id": "workflows_export",
-    "summary": "Export a workflow",
-    "description": "As a file to keep under version control: the same workflow gives the same text. Import reads it.",
     "parameters": [_query("format", "Of the file.", enum=["yaml", "json"])],
     "responses": {(200, "application/json"): dict, **_text("The file.", "application/yaml")},
     "examples": [_given({"name": "Daily import", "tags": [], "status": "active", "definition": _DEFINITION})],
@@ -209,11 +161,6 @@ _UPLOAD: Final = {
 }
 IMPORT: Final[Operation] = {
     "operation_id": "workflows_import",
-    "summary": "Import workflows",
-    "description": (
-        'Creates or updates workflows by their names, all of them or none. Takes `{"definitions": […]}`, one exported '
-        "workflow, or a list of such, as JSON, as YAML or as an uploaded `file`. The same file again changes nothing."
-    ),
     "parameters": [_query("project_id", "Where to; needed where the caller has several projects.")],
     "request": {"application/json": _IMPORT_BODY, "application/yaml": _IMPORT_BODY, "multipart/form-data": _UPLOAD},
     "responses": ImportedShown(many=True),
@@ -228,25 +175,16 @@ IMPORT: Final[Operation] = {
     ],
 }
 VALIDATE: Final[Operation] = {
-    "operation_id": "workflows_validate_new",
-    "summary": "Check a definition",
-    "description": "Says everything that is wrong with it by JSON pointer; stores nothing.",
     "request": ValidateBody,
     "responses": VerdictShown,
     "examples": [_asked({"nodes": [{"id": "fetch", "type": "htp"}], "edges": []}), _given(_VERDICT)],
 }
 VALIDATE_SAVED: Final[Operation] = {
-    "operation_id": "workflows_validate",
-    "summary": "Check a workflow, or a change to it",
-    "description": "The parts of a definition in the body over the stored ones, as PATCH would; stores nothing.",
     "request": DefinitionBody,
     "responses": VerdictShown,
     "examples": [_asked({"nodes": [{"id": "fetch", "type": "htp"}]}), _given(_VERDICT)],
 }
 STEP_TYPES: Final[Operation] = {
-    "operation_id": "step_types_list",
-    "summary": "List step types",
-    "description": "With the JSON Schemas of their config and output, so that an editor can draw forms.",
     "parameters": [_query("project_id", "Whose `allowed_step_types` hold.")],
     "responses": StepTypeShown(many=True),
     "examples": [

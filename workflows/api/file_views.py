@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from flowforge.api.idempotency import idempotent
 from flowforge.api.serializers import body
 from flowforge.api.views import Bare
-from flowforge.core.errors import Fault
+from flowforge.core.errors import Fault, MalformedRequest
 from flowforge.core.json import Json
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import resolve_project
@@ -29,13 +29,18 @@ MEDIA_TYPES = {"yaml": "application/yaml", "json": "application/json"}
 class FileViewSet(WorkflowViews):
     """`/v1/workflows/{id}/export` and `/v1/workflows:import`."""
 
-    scopes = {"retrieve": READ, "create": WRITE}
-    query_params = {"create": ("project_id",)}
+    scopes = {"export": READ, "import_files": WRITE}
+    query_params = {"import_files": ("project_id",)}
     produces = ("application/yaml",)
+    bare = ("export",)
     max_body_bytes = DEFINITION_BODY_BYTES
 
     @extend_schema(**docs.EXPORT)
-    def retrieve(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+    def export(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Export a workflow as a file.
+
+        The same workflow gives the same text, so that it can be kept under version control. Import reads it.
+        """
         chosen = self.choice("format", ("yaml", "json"))
         current = self.current(workflow_id)
         name = files.file_name(current.workflow.name, chosen)
@@ -47,7 +52,12 @@ class FileViewSet(WorkflowViews):
 
     @extend_schema(**docs.IMPORT)
     @idempotent
-    def create(self, request: Request) -> HttpResponse:
+    def import_files(self, request: Request) -> HttpResponse:
+        """Import workflows: create or update them by their names, all of them or none.
+
+        Takes `{"definitions": […]}`, one exported workflow or a list of such, as JSON, as YAML or as an uploaded
+        `file`. A definition is replaced whole; what else a file leaves out stays. The same file again changes nothing.
+        """
         if not request.body:
             raise MalformedRequest(detail="A body is needed here: JSON, YAML or an uploaded file.")
         data = request.data
@@ -73,18 +83,22 @@ class FileViewSet(WorkflowViews):
 class ValidateViewSet(WorkflowViews):
     """`/v1/workflows:validate` and `/v1/workflows/{id}:validate`: nothing is stored."""
 
-    scopes = {"create": READ, "check_saved": READ}
+    scopes = {"validate_new": READ, "validate": READ}
     max_body_bytes = DEFINITION_BODY_BYTES
 
     @extend_schema(**docs.VALIDATE)
-    def create(self, request: Request) -> HttpResponse:
+    def validate_new(self, request: Request) -> HttpResponse:
+        """Check a definition: everything that is wrong with it, by JSON pointer. Nothing is stored."""
         given = body(ValidateBody, request)
         project = resolve_project(self.caller, given.get("project_id"), scope=READ)
         return self._verdict(project, read(given), EMPTY_DEFINITION)
 
     @extend_schema(**docs.VALIDATE_SAVED)
-    def check_saved(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
-        """What PATCH would say of these parts; without a body, what is stored."""
+    def validate(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Check a workflow, or a change to it.
+
+        The parts of a definition in the body are checked over the stored ones, as PATCH would; nothing is stored.
+        """
         current = self.current(workflow_id)
         given = body(DefinitionBody, request, partial=True) if request.body else {}
         return self._verdict(current.workflow.project, read(given), current.definition)
@@ -110,6 +124,7 @@ class StepTypeViewSet(WorkflowViews):
 
     @extend_schema(**docs.STEP_TYPES)
     def list(self, request: Request) -> HttpResponse:
+        """List the step types, with the JSON Schemas of their config and output."""
         project = self.meant_project(request.GET.get("project_id"))
         allowed = None if project is None else allowed_types(project)
         shown = [

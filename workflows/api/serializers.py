@@ -147,7 +147,7 @@ class VerdictShown(serializers.Serializer[Any]):
     """What is wrong with a definition."""
 
     valid = serializers.BooleanField()
-    errors = FaultShown(many=True)
+    errors = FaultShown(many=True)  # type: ignore[assignment]  # DRF takes fields off the class: nothing is hidden
     warnings = FaultShown(many=True)
 
 
@@ -172,7 +172,7 @@ class ChangeShown(serializers.Serializer[Any]):
 
 class ChangedRowShown(serializers.Serializer[Any]):
     id = serializers.CharField(required=False, help_text="Of a node.")
-    source = serializers.CharField(required=False, help_text="Of an edge.")
+    source = serializers.CharField(required=False, help_text="Of an edge.")  # type: ignore[assignment]  # likewise
     target = serializers.CharField(required=False, help_text="Of an edge.")
     changes = ChangeShown(many=True)
 

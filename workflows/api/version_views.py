@@ -22,6 +22,7 @@ class VersionViewSet(WorkflowViews):
 
     @extend_schema(**docs.VERSIONS)
     def list(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """List a workflow's versions, newest first, without their definitions."""
         workflow = get_workflow(self.caller, workflow_id, READ)
         page = self.page(versions_of(workflow_id), key=("version",))
         rows = [present.version_row(row, workflow_id, workflow.version) for row in page.rows]
@@ -29,6 +30,11 @@ class VersionViewSet(WorkflowViews):
 
     @extend_schema(**docs.VERSION)
     def retrieve(self, request: Request, workflow_id: uuid.UUID, number: int) -> HttpResponse:
+        """Read a version, with its definition.
+
+        With `diff=true` also the way from it to the current one: nodes (by id) and edges (by their ends) added, removed
+        and changed, and operations after RFC 6902 that tell the old value and the new.
+        """
         current = self.current(workflow_id)
         version = current if number == current.version else get_version(workflow_id, number)
         row = {name: getattr(version, name) for name in VERSION_FIELDS}

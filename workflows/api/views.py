@@ -52,10 +52,15 @@ class WorkflowViewSet(WorkflowViews):
     }
     filterset_class = WorkflowFilters
     query_params = {"destroy": ("force",)}
+    errors = {"update": (409,), "partial_update": (409,), "destroy": (409,), "rollback": (409, 412)}
     max_body_bytes = DEFINITION_BODY_BYTES
 
     @extend_schema(**docs.LIST)
     def list(self, request: Request, project_id: uuid.UUID | None = None) -> HttpResponse:
+        """List workflows, newest first.
+
+        Definitions are left out unless `expand=definition`.
+        """
         rows = Workflow.objects.visible_to(self.caller, READ).values(*LIST_FIELDS)
         if project_id is not None:
             project = get_visible(Project.objects.all(), self.caller, project_id, READ)
@@ -66,6 +71,11 @@ class WorkflowViewSet(WorkflowViews):
     @extend_schema(**docs.CREATE)
     @idempotent
     def create(self, request: Request, project_id: uuid.UUID | None = None) -> HttpResponse:
+        """Create a workflow, at version 1.
+
+        The definition is written in one of three forms: its fields at the top, as `definition`, or as FlowCtl's
+        `tasks` with `dependencies`. Everything that is wrong with it is named by JSON pointer, at once.
+        """
         given = body(NewWorkflowBody, request)
         project = self._project_to_write(project_id, given.get("project_id"))
         document = checked_document(project=project, written=read(given))
@@ -74,21 +84,35 @@ class WorkflowViewSet(WorkflowViews):
 
     @extend_schema(**docs.RETRIEVE)
     def retrieve(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Read a workflow, with the definition of its current version and its newest run."""
         return self.answer(self.current(workflow_id))
 
     @extend_schema(**docs.UPDATE)
     def update(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Replace a workflow.
+
+        What the body leaves out takes its default. A changed definition becomes a new version.
+        """
         get_workflow(self.caller, workflow_id, WRITE)
         given = {"description": "", "status": Workflow.Status.ACTIVE, "tags": []} | body(WorkflowBody, request)
         return self._change(workflow_id, given, replace=True)
 
     @extend_schema(**docs.PATCH)
     def partial_update(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Change a workflow.
+
+        What the body leaves out stays; each part of the definition that it gives (`nodes`, say) is replaced whole.
+        A changed definition becomes a new version; runs keep theirs. `status` pauses, archives and brings back.
+        """
         get_workflow(self.caller, workflow_id, WRITE)
         return self._change(workflow_id, body(WorkflowBody, request, partial=True), replace=False)
 
     @extend_schema(**docs.DESTROY)
     def destroy(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Archive a workflow: it takes no new runs, its history stays.
+
+        409 while runs are live, unless `force=true` cancels them.
+        """
         get_workflow(self.caller, workflow_id, WRITE)
         archive_workflow(
             workflow_id=workflow_id, caller=self.caller, force=self.flag("force"), precondition=self.if_match
@@ -98,6 +122,10 @@ class WorkflowViewSet(WorkflowViews):
     @extend_schema(**docs.DUPLICATE)
     @idempotent
     def duplicate(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Copy a workflow.
+
+        The current version becomes version 1 of a new, active workflow, in this or another project.
+        """
         source = self.current(workflow_id)
         given = body(DuplicateBody, request)
         chosen = given.get("project_id", source.workflow.project_id)
@@ -107,6 +135,10 @@ class WorkflowViewSet(WorkflowViews):
 
     @extend_schema(**docs.ROLLBACK)
     def rollback(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        """Go back to an older version.
+
+        Its definition becomes the current one, as a new version; where it is current already, nothing changes.
+        """
         get_workflow(self.caller, workflow_id, WRITE)
         version = rollback_workflow(
             workflow_id=workflow_id,

@@ -17,7 +17,9 @@ _INSTALLER = "gallery"
 @lru_cache(maxsize=1)
 def gallery() -> tuple[Entry, ...]:
     """The workflows of the gallery, by file name."""
-    return tuple(entry for path in sorted(_FOLDER.glob("*.yaml")) for entry in entries(yaml_text.load(path.read_bytes())))
+    return tuple(
+        entry for path in sorted(_FOLDER.glob("*.yaml")) for entry in entries(yaml_text.load(path.read_bytes()))
+    )
 
 
 def install_gallery(*, project_id: uuid.UUID | str) -> list[Imported]:

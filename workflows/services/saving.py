@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from flowforge.api.caller import Caller
 from flowforge.core import clock
@@ -34,7 +34,7 @@ class Attributes:
     tags: Sequence[str] | None = None
 
     def given(self) -> dict[str, Any]:
-        found = {"name": self.name, "description": self.description, "status": self.status}
+        found: dict[str, Any] = {"name": self.name, "description": self.description, "status": self.status}
         if self.tags is not None:
             found["tags"] = list(dict.fromkeys(self.tags))  # each once, in the order given
         return {name: value for name, value in found.items() if value is not None}
@@ -169,13 +169,17 @@ def _set(workflow: Workflow, values: Mapping[str, Any]) -> None:
 
 
 def _add_version(workflow: Workflow, number: int, document: Mapping[str, Json], caller: Caller) -> WorkflowVersion:
-    return WorkflowVersion.objects.create(
-        workflow=workflow,
-        version=number,
-        definition=document,
-        definition_hash=definition_hash(document),
-        created_by_id=caller.user_id,
-    )
+    """Raises Conflict (409) where the number is taken: by a writer that did not take the row's lock."""
+    try:
+        return WorkflowVersion.objects.create(
+            workflow=workflow,
+            version=number,
+            definition=document,
+            definition_hash=definition_hash(document),
+            created_by_id=caller.user_id,
+        )
+    except IntegrityError as error:
+        raise Conflict(detail="Someone else saved this workflow at the same time: read it again.") from error
 
 
 def _require_no_live_runs(workflow: Workflow) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import F, QuerySet
 
-from workflows.management.project import find_project
+from workflows.management.shared import find_project
 from workflows.models import Workflow, WorkflowVersion
 from workflows.services.files import exported, file_name, to_text
 
