@@ -18,7 +18,7 @@ from flowforge.projects.scoping import get_visible
 from flowforge.projects.services import projects
 
 
-class ProjectFilters(FilterSet):  # type: ignore[misc]  # django_filters has no annotations
+class ProjectFilters(FilterSet):
     status = ChoiceFilter(choices=Project.Status.choices)
     name = CharFilter(lookup_expr="icontains")
 
@@ -56,8 +56,7 @@ class ProjectViewSet(ApiViewSet):
         project = self._project(pk, "projects:write")
         self.check_if_match(present.project(project))
         changes = body(ProjectPatch, request, partial=True)
-        projects.update_project(caller=self.caller, project=project, **changes)
-        shown = present.project(self._project(pk))
+        shown = present.project(projects.update_project(caller=self.caller, project=project, **changes))
         return self.ok(shown, etag_of=shown)
 
     def destroy(self, request: Request, pk: uuid.UUID) -> HttpResponse:
@@ -67,5 +66,5 @@ class ProjectViewSet(ApiViewSet):
         projects.archive_project(project=project)
         return self.no_content()
 
-    def _project(self, pk: uuid.UUID, scope: str | None = None) -> Project:
+    def _project(self, pk: uuid.UUID, scope: str) -> Project:
         return get_visible(selectors.with_team(Project.objects.all()), self.caller, pk, scope)

@@ -38,7 +38,7 @@ def create_project(
         project = Project.objects.create(name=name, settings=project_settings.merged({}, settings or {}))
         _write_team(project, roles)
     callers.forget()
-    return project
+    return _as_it_stands(project)
 
 
 @transaction.atomic
@@ -68,7 +68,7 @@ def update_project(
     row.updated_at = clock.now()
     row.save(update_fields=["name", "status", "settings", "updated_at"])
     callers.forget()
-    return row
+    return _as_it_stands(row)
 
 
 def archive_project(*, project: Project) -> None:
@@ -77,6 +77,10 @@ def archive_project(*, project: Project) -> None:
         status=Project.Status.ARCHIVED, updated_at=clock.now()
     )
     callers.forget()
+
+
+def _as_it_stands(project: Project) -> Project:
+    return selectors.with_team(Project.objects.filter(pk=project.pk)).get()
 
 
 def _future_owner(caller: Caller) -> uuid.UUID:

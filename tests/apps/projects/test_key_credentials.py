@@ -150,7 +150,7 @@ def test_another_process_remembers_a_key_for_a_second_at_most(row_and_key, monke
 
 def test_a_key_can_do_no_more_than_its_creator_still_can(project):
     creator = factories.make_user(project=project, role="owner")
-    row, key = keys.insert_key(
+    _, key = keys.insert_key(
         project=project, name="k", scopes=["runs:read", "workflows:write"], created_by_id=creator.pk
     )
     client = ApiClient({"X-API-KEY": key})

@@ -3,6 +3,7 @@
 import pytest
 
 from flowforge.projects.constants import SCOPES
+from flowforge.projects.models import Membership
 from tests import factories
 
 
@@ -56,7 +57,7 @@ def test_what_each_role_may_do(client_as, role, can, cannot):
 
 
 def test_a_person_of_several_projects_sees_each(person, other_project, log_in, bearing):
-    factories.Membership.objects.create(project=other_project, user=person, role="viewer")
+    Membership.objects.create(project=other_project, user=person, role="viewer")
     projects = bearing(log_in(person)["access"]).get("/v1/auth/me").data["projects"]
     assert {place["role"] for place in projects} == {"owner", "viewer"}
 
