@@ -187,8 +187,9 @@ def _check_key(key: str) -> None:
 
 
 def _scope(caller: Caller) -> str:
+    """A key's project, which its keys share; a person's own: their projects may change between the two calls."""
     project_id = caller.sole_project_id
-    return f"project:{project_id}" if project_id else caller.actor
+    return f"project:{project_id}" if caller.kind == "key" and project_id else caller.actor
 
 
 def _request_hash(request: Request) -> str:
