@@ -16,12 +16,13 @@ from flowforge.kernel.states import RUN_STATUSES
 from runs.constants import MAX_QUERY_LENGTH
 from runs.lookups import MemberText
 from runs.models import Run
+from runs.present import RunRow
 
 METADATA_PREFIX: Final = "metadata."
 REPEATABLE: Final = ("status",)
 
 
-def filtered(runs: QuerySet[Run], query: QueryDict) -> QuerySet[Run]:
+def filtered(runs: QuerySet[Run, RunRow], query: QueryDict) -> QuerySet[Run, RunRow]:
     """The runs that fit all filters of a query string. Raises InvalidQuery for a value that cannot be meant."""
     for name, texts in query.lists():
         if name in FILTERS:
