@@ -81,10 +81,9 @@ def update_workflow(
     """
     current = _lock(workflow_id, precondition)
     base = EMPTY_DEFINITION if replace else current.definition
+    document = None
     if written.parts or written.faults or replace:
         document = checked_document(project=current.workflow.project, written=written, base=base)
-    else:
-        document = current.definition
     return _store(current, attributes, document, caller)
 
 
@@ -146,12 +145,13 @@ def _lock(workflow_id: uuid.UUID, precondition: Precondition | None) -> Workflow
 
 
 def _store(
-    current: WorkflowVersion, attributes: Attributes, document: Mapping[str, Json], caller: Caller
+    current: WorkflowVersion, attributes: Attributes, document: Mapping[str, Json] | None, caller: Caller
 ) -> WorkflowVersion:
+    """Write what differs; a document makes a version unless it is the current one's."""
     workflow, changed = current.workflow, attributes.given()
     if changed.get("status") == Workflow.Status.ARCHIVED and workflow.status != Workflow.Status.ARCHIVED:
         _require_no_live_runs(workflow)
-    if definition_hash(document) != current.definition_hash:
+    if document is not None and definition_hash(document) != current.definition_hash:
         changed["version"] = workflow.version + 1
         current = _add_version(workflow, workflow.version + 1, document, caller)
     _set(workflow, changed)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def chain(*node_ids: str) -> dict[str, Any]:
     """One step after the other."""
     return {
         "nodes": [step(node_id) for node_id in node_ids],
-        "edges": [{"source": a, "target": b} for a, b in zip(node_ids, node_ids[1:], strict=False)],
+        "edges": [{"source": a, "target": b} for a, b in pairwise(node_ids)],
     }
 
 
