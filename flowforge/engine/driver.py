@@ -19,6 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -34,13 +35,14 @@ from flowforge.engine.plan import Plan, plan_of, steps_named
 from flowforge.engine.scope import Results, scope_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
-from flowforge.engine.store.rows import ClaimedRun, LeaseLost, StaleState, StepRow
+from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import alarm
 from flowforge.kernel.expressions import ExpressionError, truthy
 from flowforge.kernel.machine import (
     EvaluationFailed,
     RunChange,
     RunState,
+    StepChange,
     StepState,
     decide,
     dispatchable,
@@ -126,7 +128,7 @@ class Drive:
                 if isinstance(change, RunChange):
                     self._run_changed(change, now)
                 else:
-                    self.journal.step_changed(change, self.plan.queue(change.node), now)
+                    self._step_changed(change, now)
             pure = [node for node in decisions.begun if self.plan.is_pure(node)]
             if not pure:
                 return
@@ -146,34 +148,39 @@ class Drive:
     def _run_in_place(self, step: StepState) -> None:
         """The only thing that this run can do now is this step: do it here."""
         row = self.journal.rows[step.node.id]
+        before = replace(row)
         self.journal.start(row, clock.now(), self._lease_until())
-        step.status, step.attempt, step.lease_expires_at = "running", row.attempt, row.lease_expires_at
         execution = Execution(self.run, self.plan, step.node, row)
         refused = execution.prepare(self._scope(self.plan.config(step.node)))
-        row.inputs = execution.inputs
-        execution.inputs_stored = True
-        self._commit(release=False)
-        if refused is not None:
-            self._conclude(step, row, Result(outcome=refused, inputs=execution.inputs))
-            return
-        keeper.add(execution, held_run=self.run.lease_token)
+        row.inputs, execution.inputs_stored = execution.inputs, True
         try:
-            result = execution.perform()
-        finally:
-            keeper.remove(execution)
+            self._commit(release=False, unless_poked=True)
+        except Poked:
+            self.journal.unstart(row, before)
+            self._look_again()
+            return
+        self._adopt(step, row)
+        result = Result(outcome=refused, inputs=execution.inputs) if refused else self._perform(execution)
         failpoint("result.before_commit")
         if result.dropped:  # cancelled or out of time: the commit reads why, the machine decides
             self._commit(release=False)
         else:
             self._conclude(step, row, result)
 
+    def _perform(self, execution: Execution) -> Result:
+        keeper.add(execution, held_run=self.run.lease_token)
+        try:
+            return execution.perform()
+        finally:
+            keeper.remove(execution)
+
     def _conclude(self, step: StepState, row: StepRow, result: Result) -> None:
         """Record the end of an attempt that ran here, and tell the machine."""
         now = clock.now()
         events, cost = conclude(row, step.node, result, now, random.random)
         self.journal.settled(row, events, cost)
-        if row.status == "completed":
-            self.results.put(row.node_id, row.status, row.output, None)
+        if row.status in ("completed", "failed"):
+            self.results.put(row.node_id, row.status, row.output, row.error)
         self._adopt(step, row)
 
     # --- between the machine and the rows -------------------------------------------------------------------------
@@ -222,6 +229,13 @@ class Drive:
         step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
         step.lost_count = fresh.lost_count
 
+    def _step_changed(self, change: StepChange, now: datetime) -> None:
+        self.journal.step_changed(change, self.plan.queue(change.node), now)
+        if change.status == "completed":  # it has waited: what it gives was stored when it began to
+            self.results.ended(change.node.id, change.status, None)
+        elif change.status in ("failed", "skipped"):
+            self.results.put(change.node.id, change.status, None, change.error)
+
     def _run_changed(self, change: RunChange, now: datetime) -> None:
         if change.event == "run.started":
             self.run.deadline_at = self.state.deadline_at
@@ -265,7 +279,12 @@ class Drive:
     def _lease_until(self) -> datetime:
         return clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
 
-    def _commit(self, *, release: bool) -> bool:
+    def _look_again(self) -> None:
+        """Someone has asked something of this run: read what."""
+        self.run.pokes, self.state.cancel_requested, self.state.pause_requested = run_store.read_wishes(self.run.id)
+        self._refresh()
+
+    def _commit(self, *, release: bool, unless_poked: bool = False) -> bool:
         """Write the round; True if the lease was given back with it."""
         wake_at = next_wake(self.state, clock.now()) if release else None
         failpoint("commit.before")
@@ -277,6 +296,7 @@ class Drive:
             lease_until=self._lease_until(),
             release=release,
             wake_at=wake_at,
+            unless_poked=unless_poked,
         )
         failpoint("commit.after")
         self.journal.clear()

@@ -14,7 +14,7 @@ from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor
 from flowforge.engine.outcomes import Result
-from flowforge.engine.plan import Plan, UnknownStepType, registry
+from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
 from flowforge.kernel.definition import Node
 from flowforge.kernel.expressions import ExpressionError
@@ -31,6 +31,7 @@ from flowforge.steps.base import (
     StepType,
     Waiting,
 )
+from workflows.services.definitions import step_types
 
 MAX_LOG_LINES = 10_000
 MAX_LOG_BYTES = 1024 * 1024
@@ -114,12 +115,12 @@ class Execution:
         """The last word on a rendered config: its schema, and what the project allows."""
         assert self.config is not None  # noqa: S101  prepare() has rendered it
         if not self.plan.config(self.node).is_constant:
-            faults = registry().faults_rendered(self.node.type, self.config)
+            faults = step_types().faults_rendered(self.node.type, self.config)
             if faults:
                 details = {"errors": [fault.as_dict() for fault in faults]}
                 return Failed(code="invalid_config", message=faults[0].detail, retryable=False, details=details)
         if step_type.starts_processes:
-            allowed = projects.settings_of(self.run.project_id).get("allowed_step_types")
+            allowed = projects.allowed_step_types(projects.settings_of(self.run.project_id))
             if allowed is None or step_type.name not in allowed:
                 message = f"The project does not allow steps of the type {step_type.name}."
                 return Failed(code="type_not_allowed", message=message, retryable=False)

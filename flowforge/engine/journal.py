@@ -58,6 +58,12 @@ class Journal:
         self.changed[row.node_id] = row
         self.events.append(started_event(row, now))
 
+    def unstart(self, row: StepRow, before: StepRow) -> None:
+        """Take back a `start` that was not committed; its event is the newest."""
+        for name in ("status", "attempt", "lease_token", "worker", "started_at", "lease_expires_at"):
+            setattr(row, name, getattr(before, name))
+        self.events.pop()
+
     def settled(self, row: StepRow, events: list[EventRow], cost: float) -> None:
         """An attempt that ran here is over; `row` says how."""
         self.changed[row.node_id] = row

@@ -3,15 +3,12 @@
 import threading
 import uuid
 from collections import OrderedDict
-from functools import lru_cache
-
-from django.conf import settings
 
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
 from flowforge.steps.base import StepType
-from flowforge.steps.registry import Registry, default_registry
 from workflows import selectors
+from workflows.services.definitions import step_types
 
 _KEPT = 256  # plans in memory
 
@@ -30,7 +27,7 @@ class Plan:
         self._output: Template | None = None
 
     def step_type(self, node: Node) -> StepType:
-        found = registry().get(node.type)
+        found = step_types().get(node.type)
         if found is None:
             raise UnknownStepType(node.type)
         return found
@@ -58,29 +55,23 @@ class Plan:
         """The worker pool of a step: the node's own, else its type's."""
         if node.queue is not None:
             return node.queue
-        found = registry().get(node.type)
+        found = step_types().get(node.type)
         return found.queue if found is not None else "default"
 
     def is_pure(self, node: Node) -> bool:
-        found = registry().get(node.type)
+        found = step_types().get(node.type)
         return found is not None and found.kind == "pure"
 
     def timeout_seconds(self, node: Node) -> float | None:
         if node.timeout_seconds is not None:
             return node.timeout_seconds
-        found = registry().get(node.type)
+        found = step_types().get(node.type)
         return found.default_timeout_seconds if found is not None else None
 
 
 def steps_named(template: Template | Expression) -> set[str]:
     """The steps whose results a template reads."""
     return {ref.name for ref in template.references if ref.root == "steps" and ref.name is not None}
-
-
-@lru_cache(maxsize=1)
-def registry() -> Registry:
-    """All step types of this installation."""
-    return default_registry(tuple(settings.STEP_TYPES))
 
 
 class _Plans:

@@ -12,20 +12,27 @@ from flowforge.engine.store.rows import ClaimedRun
 from flowforge.projects import selectors as projects
 
 _KEPT = 2_000  # results of steps in memory, a run
+_NOT_BEGUN: dict[str, Json] = {"status": "pending", "output": None, "error": None}
 
 
 class Results(Mapping[str, Any]):
-    """`steps`: node -> {output, status, error}; loads what it does not hold, keeps a bounded number."""
+    """`steps`: node -> {status, output, error}; loads what it does not hold, keeps a bounded number."""
 
     def __init__(self, run_id: uuid.UUID) -> None:
         self._run_id = run_id
         self._held: dict[str, dict[str, Json]] = {}
 
     def put(self, node_id: str, status: str, output: Json, error: Json) -> None:
-        """Remember a result that was just made."""
+        """Remember a result that was just made: it may not be in the database yet."""
         if len(self._held) >= _KEPT:
             del self._held[next(iter(self._held))]
         self._held[node_id] = {"status": status, "output": output, "error": error}
+
+    def ended(self, node_id: str, status: str, error: Json) -> None:
+        """A step has ended without anyone doing it just now; what output it has, if any, is in the database."""
+        self.load([node_id])
+        held = self._held.get(node_id) or {"output": None}
+        self.put(node_id, status, held["output"], error)
 
     def load(self, node_ids: Iterable[str]) -> None:
         """Read what is missing of these in one query."""
@@ -36,7 +43,7 @@ class Results(Mapping[str, Any]):
     def __getitem__(self, node_id: str) -> dict[str, Json]:
         if node_id not in self._held:
             self.load([node_id])
-        return self._held[node_id]
+        return self._held.get(node_id, _NOT_BEGUN)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._held)

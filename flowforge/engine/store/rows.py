@@ -12,6 +12,10 @@ class LeaseLost(Exception):
     """Another process has the run (or it has ended): whoever finds this out writes nothing more."""
 
 
+class Poked(Exception):
+    """Someone has asked something of the run since we looked: nothing was written; look again first."""
+
+
 class StaleState(Exception):
     """A step has moved on since it was read: read again, decide again."""
 

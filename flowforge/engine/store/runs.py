@@ -8,7 +8,16 @@ from typing import Any
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from flowforge.engine.store.rows import ClaimedRun, Committed, EventRow, LeaseLost, RunUpdate, StaleState, StepRow
+from flowforge.engine.store.rows import (
+    ClaimedRun,
+    Committed,
+    EventRow,
+    LeaseLost,
+    Poked,
+    RunUpdate,
+    StaleState,
+    StepRow,
+)
 from flowforge.engine.store.sql import insert_many, json_in, json_out, time_in, time_out, uuid_in, uuid_out, write
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
@@ -81,16 +90,18 @@ def commit(
     lease_until: datetime,
     release: bool,
     wake_at: datetime | None,
+    unless_poked: bool = False,
 ) -> Committed:
     """Write one decision round: run, steps and events, or nothing at all.
 
-    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`.
-    Raises LeaseLost if the lease is no longer ours, StaleState if a step has moved on meanwhile.
+    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`. A commit
+    that starts a step is made `unless_poked`: no step begins after a pause or cancellation was accepted.
+    Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
     """
     with write() as cursor:
-        row = _update_run(cursor, run, update, len(events), lease_until, release, wake_at)
+        row = _update_run(cursor, run, update, len(events), lease_until, release, wake_at, unless_poked)
         if row is None:
-            raise LeaseLost(run.id)
+            raise Poked(run.id) if unless_poked and _still_holds(cursor, run) else LeaseLost(run.id)
         seq, pokes, cancel, pause, lease = row
         _write_steps(cursor, run.id, steps)
         _insert_events(cursor, run.id, seq - len(events), events)
@@ -100,6 +111,16 @@ def commit(
     return Committed(
         pokes=pokes, released=lease is None, cancel_requested=cancel is not None, pause_requested=pause is not None
     )
+
+
+def read_wishes(run_id: uuid.UUID) -> tuple[int, bool, bool]:
+    """(pokes, cancel requested, pause requested)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pokes, cancel_requested_at, pause_requested_at FROM runs_run WHERE id = %s", [uuid_in(run_id)]
+        )
+        pokes, cancel, pause = cursor.fetchone()
+    return pokes, cancel is not None, pause is not None
 
 
 def give_back(run: ClaimedRun, wake_at: datetime) -> None:
@@ -177,6 +198,7 @@ def _update_run(
     lease_until: datetime,
     release: bool,
     wake_at: datetime | None,
+    unless_poked: bool,
 ) -> tuple[Any, ...] | None:
     sets, values = _run_sets(update)
     lease, wake = time_in(lease_until), time_in(wake_at)
@@ -190,14 +212,23 @@ def _update_run(
         kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
     if release and connection.vendor == "postgresql":  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
+    condition, condition_values = (" AND pokes = %s", [run.pokes]) if unless_poked else ("", [])
     cursor.execute(
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
-        "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL "
+        f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
         "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at",
-        [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token],
+        [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values],
     )
     row: tuple[Any, ...] | None = cursor.fetchone()
     return row
+
+
+def _still_holds(cursor: CursorWrapper, run: ClaimedRun) -> bool:
+    cursor.execute(
+        "SELECT 1 FROM runs_run WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL",
+        [uuid_in(run.id), run.lease_token],
+    )
+    return cursor.fetchone() is not None
 
 
 def _run_sets(update: RunUpdate) -> tuple[str, list[Any]]:

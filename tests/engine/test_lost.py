@@ -1,0 +1,155 @@
+"""Workers that die: their steps are taken over, and what they still write is void."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from flowforge.core import clock
+from flowforge.core.ids import step_id
+from flowforge.engine import driver, worker
+from flowforge.engine.store import maintenance
+from flowforge.engine.store import runs as run_store
+from flowforge.engine.store import steps as step_store
+from flowforge.engine.store.rows import EventRow, LeaseLost, RunUpdate
+from flowforge.engine.store.steps import Settlement
+from runs.models import Run, StepRun
+from tests.engine.conftest import Flow, effect, events, fresh, step
+from tests.support.clock import FrozenClock
+from tests.support.step_types import Effect
+
+pytestmark = pytest.mark.django_db
+MakeFlow = Callable[..., Flow]
+
+
+def claim_two(flow: MakeFlow) -> tuple[Flow, Run, list[step_store.StepRow]]:
+    """A run of two parallel steps, both claimed by a worker that says nothing more."""
+    made = flow(nodes=[effect("a"), effect("b")])
+    run = made.start()
+    driver.drive(run.pk)
+    made.bell.rings.clear()
+    rows = step_store.claim_steps(
+        run.pk, queue="default", limit=2, worker="dead", max_concurrency=10, now=clock.now(), lease_seconds=8
+    )
+    return made, run, rows
+
+
+def test_it_works(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    made, run, rows = claim_two(flow)
+    assert [row.attempt for row in rows] == [1, 1]
+    frozen_clock.advance(settings.LEASE_SECONDS + 1)
+    driver.drive(run.pk)
+    made.drain()
+    run = fresh(run)
+    assert run.status == "completed"
+    assert run.retries == 0
+    assert step(run, "a").attempt == 1  # a lost worker uses up no attempt
+    assert events(run, "a") == ["step.started", "step.retrying", "step.started", "step.completed"]
+
+
+def test_what_a_lost_worker_writes_is_void(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    made, run, [row, _] = claim_two(flow)
+    frozen_clock.advance(settings.LEASE_SECONDS + 1)
+    driver.drive(run.pk)
+    row.status, row.output = "completed", "late"
+    late = Settlement(row=row, events=[EventRow(at=clock.now(), event="step.completed", step_id=row.id)])
+    assert step_store.settle_steps(run.pk, [late], clock.now()) == []
+    made.drain()
+    run = fresh(run)
+    assert step(run, "a").output is None
+    assert events(run, "a").count("step.completed") == 1
+    assert run.event_seq == len(events(run))
+
+
+def test_a_step_that_kills_its_workers_fails(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    _, run, _ = claim_two(flow)
+    for _ in range(3):
+        frozen_clock.advance(settings.LEASE_SECONDS + 10)
+        driver.drive(run.pk)
+        step_store.claim_steps(
+            run.pk, queue="default", limit=2, worker="dead", max_concurrency=10, now=clock.now(), lease_seconds=8
+        )
+    run = fresh(run)
+    assert run.status == "failed"
+    assert run.error["details"]["code"] == "worker_lost"
+    assert Effect.seen == {}
+
+
+def test_a_driver_that_lost_its_lease_writes_nothing(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    made = flow(nodes=[effect("only")])
+    run = made.start()
+    stale = run_store.claim_run(run.pk, "one", clock.now(), 8)
+    assert stale is not None
+    assert run_store.claim_run(run.pk, "two", clock.now(), 8) is None
+    frozen_clock.advance(9)
+    assert run_store.claim_run(run.pk, "two", clock.now(), 8) is not None
+    with pytest.raises(LeaseLost):
+        run_store.commit(
+            stale,
+            update=RunUpdate(columns={"status": "completed"}),
+            steps=[],
+            events=[EventRow(at=clock.now(), event="run.completed")],
+            lease_until=clock.now() + timedelta(seconds=8),
+            release=True,
+            wake_at=None,
+        )
+    assert fresh(run).status == "pending"
+    assert fresh(run).event_seq == 1
+
+
+def test_a_release_sees_a_poke(flow: MakeFlow) -> None:
+    made = flow(nodes=[effect("only")])
+    claimed = run_store.claim_run(made.start().pk, "one", clock.now(), 8)
+    assert claimed is not None
+    run_store.claim_run(claimed.id, "two", clock.now(), 8)
+    for expected in (False, True):
+        done = run_store.commit(
+            claimed,
+            update=RunUpdate(),
+            steps=[],
+            events=[],
+            lease_until=clock.now() + timedelta(seconds=8),
+            release=True,
+            wake_at=None,
+        )
+        assert done.released is expected
+        claimed.pokes = done.pokes
+
+
+def test_steps_that_were_not_begun_are_handed_back(flow: MakeFlow) -> None:
+    made, run, rows = claim_two(flow)
+    step_store.hand_back(run.pk, rows, clock.now())
+    assert {row.attempt for row in StepRun.objects.filter(run=run)} == {0}
+    worker.work(run.pk, "default")
+    made.drain()
+    assert fresh(run).status == "completed"
+    assert step(run, "a").attempt == 1
+
+
+def test_a_lone_process_takes_over_at_once(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    made, run, _ = claim_two(flow)
+    run_store.claim_run(run.pk, "dead too", clock.now(), 8)
+    assert maintenance.expire_all_leases(clock.now()) == 1
+    frozen_clock.advance(0.001)
+    driver.drive(run.pk)
+    made.drain()
+    assert fresh(run).status == "completed"
+
+
+def test_a_step_in_place_that_was_lost_is_done_again(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    made = flow(nodes=[effect("only", value="done")])
+    run = made.start()
+
+    def die(_: object) -> None:
+        raise SystemExit  # as a killed process: nothing is written after this
+
+    Effect.before = die
+    with pytest.raises(SystemExit):
+        driver.drive(run.pk)
+    assert StepRun.objects.get(pk=step_id(run.pk, "only")).status == "running"
+    Effect.before = None
+    frozen_clock.advance(settings.LEASE_SECONDS + 1)
+    driver.drive(run.pk)
+    assert fresh(run).status == "completed"
+    assert step(run, "only").attempt == 1
