@@ -10,6 +10,8 @@ MAX_LOG_LINES: Final = 10_000
 MAX_LOG_BYTES: Final = 1024 * 1024
 TAIL_BYTES: Final = 64 * 1024
 
+_CONTINUATION: Final = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
+
 
 def decode(raw: bytes) -> str:
     """UTF-8; what is not, and NUL (which databases refuse), becomes U+FFFD."""
@@ -45,8 +47,10 @@ class Stream:
         self._line = bytearray()
         self._line_was_cut = False
         self._tail = bytearray()
+        self._total = 0
 
     def feed(self, chunk: bytes) -> None:
+        self._total += len(chunk)
         self._tail += chunk
         if len(self._tail) > 2 * TAIL_BYTES:  # twice: so that not every chunk moves the whole of it
             del self._tail[:-TAIL_BYTES]
@@ -60,12 +64,10 @@ class Stream:
         """The stream has ended: its last line needs no newline. Gives the tail."""
         if self._line:
             self._end_line()
-        if len(self._tail) <= TAIL_BYTES:
-            return decode(bytes(self._tail))
-        start = len(self._tail) - TAIL_BYTES
-        while start < len(self._tail) and self._tail[start] & 0xC0 == 0x80:  # inside a UTF-8 sequence
-            start += 1
-        return decode(bytes(self._tail[start:]))
+        tail = self._tail[-TAIL_BYTES:]
+        if len(tail) < self._total:
+            tail = tail.lstrip(_CONTINUATION)  # the cut may be inside a character
+        return decode(bytes(tail))
 
     def _extend_line(self, piece: bytes) -> None:
         room = MAX_LINE_BYTES - len(self._line)

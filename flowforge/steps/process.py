@@ -126,7 +126,7 @@ def _clean_environment(scratch: Path) -> dict[str, str]:
 
 
 def _identity(context: Context) -> dict[str, str]:
-    """Which step this is; a step's own `environment` cannot say otherwise."""
+    """Which step this is and where the operator's files are; a step's own `environment` cannot say otherwise."""
     found = {
         "FLOWFORGE_RUN_ID": context.run_id,
         "FLOWFORGE_STEP": context.node_id,

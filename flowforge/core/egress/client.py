@@ -161,7 +161,7 @@ def _checked_url(text: str) -> httpx2.URL:
         raise InvalidRequest(detail="the URL is none") from None
     if url.scheme not in ("http", "https"):
         raise EgressRefused(detail=f"the scheme of a URL is http or https, not {url.scheme!r}")
-    if not url.host:
+    if not url.host or "%" in url.host:  # what may not stand in a host comes out percent-encoded
         raise InvalidRequest(detail="the URL names no host")
     if url.userinfo:
         raise EgressRefused(detail="a URL may not carry a user name or password; send a header")

@@ -1,0 +1,60 @@
+"""An attempt of a step without an engine: its context, and what it logged."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flowforge.steps.base import CancelToken, Context, LogLevel, Outcome, StepSettings, StepType
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LOOPBACK = ("127.0.0.0/8", "::1")
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """`Attempt(home=tmp_path).run(step_type, config)`; `lines` is the log, `cancel_after(text)` stops it there."""
+
+    home: Path
+    allow: Sequence[str] = LOOPBACK
+    file_roots: Sequence[Path] = ()
+    timeout_seconds: float | None = None
+    traceparent: str = ""
+    lines: list[tuple[LogLevel, str]] = field(default_factory=list)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    _stop_at: tuple[str, str] | None = None
+
+    def cancel_after(self, text: str, reason: str = "cancelled") -> None:
+        """Cancel, from another thread as the engine does, as soon as a line of the log holds `text`."""
+        self._stop_at = (text, reason)
+
+    def log(self, level: LogLevel, message: str) -> None:
+        self.lines.append((level, message))
+        if self._stop_at is not None and self._stop_at[0] in message:
+            threading.Thread(target=self.cancel.cancel, args=[self._stop_at[1]]).start()
+
+    def context(self, config: Mapping[str, Any] | None = None) -> Context:
+        return Context(
+            run_id="run-1",
+            node_id="node-1",
+            index=None,
+            attempt=1,
+            config=config or {},
+            idempotency_key="key-1",
+            now=NOW,
+            timeout_seconds=self.timeout_seconds,
+            cancel=self.cancel,
+            log=self.log,
+            settings=StepSettings(home=self.home, allow_private_targets=self.allow, file_roots=self.file_roots),
+            traceparent=self.traceparent,
+        )
+
+    def run(self, step_type: StepType, config: Mapping[str, Any]) -> Outcome:
+        return step_type.run(self.context(config))
+
+    @property
+    def text(self) -> str:
+        """The log's messages, one a line."""
+        return "\n".join(message for _, message in self.lines)
