@@ -11,7 +11,7 @@ _UNITS: Final = {"w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _PLAIN = re.compile(_NUMBER)
 # each unit at most once, from the longest to the shortest
-_SHORT = re.compile(" ?".join(f"(?:{_NUMBER}{unit})?" for unit in _UNITS))
+_SHORT = re.compile("(?! )" + "".join(f"(?: ?{_NUMBER}{unit})?" for unit in _UNITS))
 # ISO 8601-1, 5.5.2.4; years and months have no fixed length
 _ISO = re.compile(rf"P(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?")
 _ISO_CALENDAR = re.compile(r"P[^T]*[YM]")
@@ -24,16 +24,16 @@ def parse(value: object) -> float:
     Raises ValueError, with a message for people, on anything else, on what is negative, not finite or over ten years.
     """
     if isinstance(value, str):
-        seconds = _parse_text(value)
+        seconds: float = _parse_text(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value) if abs(value) <= MAX_SECONDS else math.copysign(math.inf, value)
+        seconds = value  # an integer may be too large for a float
     else:
         raise ValueError("a duration is text such as 30s or a number of seconds")
-    if math.isnan(seconds) or seconds < 0:
+    if not seconds >= 0:  # NaN is not either
         raise ValueError("a duration is not negative")
     if seconds > MAX_SECONDS:
         raise ValueError("a duration is at most ten years")
-    return seconds
+    return float(seconds)
 
 
 def format(seconds: float) -> str:
@@ -63,6 +63,6 @@ def _parse_text(text: str) -> float:
         raise ValueError("years and months have no fixed length; give days")
     for pattern, units in ((_SHORT, _UNITS.values()), (_ISO, (604_800.0, 86_400.0, 3_600.0, 60.0, 1.0))):
         match = pattern.fullmatch(text)
-        if match and any(match.groups()) and not text.endswith(("T", " ")):
+        if match and any(match.groups()) and not text.endswith("T"):
             return math.fsum(float(part) * unit for part, unit in zip(match.groups(), units, strict=True) if part)
     raise ValueError(f"{text!r} is not a duration: write 500ms, 30s, 5m, 1h30m, 1d, PT1H30M or a number of seconds")

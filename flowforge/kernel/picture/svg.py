@@ -55,7 +55,7 @@ def to_svg(definition: Definition, states: Mapping[str, str] | None = None) -> s
         '<title id="ffg-title">Workflow graph</title>',
         f'<desc id="ffg-desc">{_text(_description(definition, counts))}</desc>',
         f"<style>{_style()}</style>",
-        '<defs><marker id="ffg-head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
+        '<defs><marker id="ffg-head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" '
         'orient="auto"><path class="head" d="M0 0 8 4 0 8z"/></marker></defs>',
         f'<rect class="page" width="{width:g}" height="{height:g}"/>',
     ]

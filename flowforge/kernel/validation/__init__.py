@@ -28,8 +28,6 @@ __all__ = [
 
 MAX_FAULTS: Final = 1000  # reported at once
 
-_EMPTY: Final[dict[str, Json]] = {"nodes": [], "edges": [], "config": {}, "input_schema": None, "output": None}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -47,14 +45,14 @@ class Validation:
         return not self.errors
 
 
-def validate(
-    document: Mapping[str, Any], catalogue: Catalogue, *, allowed_types: Collection[str] | None = None
-) -> Validation:
+def validate(document: Json, catalogue: Catalogue, *, allowed_types: Collection[str] | None = None) -> Validation:
     """Check a definition `{nodes, edges, config, input_schema, output}`, or one with `tasks` in place of the first two.
 
     Finds all faults at once (at most MAX_FAULTS are told), never raises. `allowed_types`: the step types that the
     project allows; None: all.
     """
+    if not isinstance(document, Mapping):
+        return Validation(errors=[Fault(pointer="", code="type", detail="a definition is an object")])
     tasks = from_tasks(document["tasks"]) if document.get("tasks") is not None else None
     written = _written(document, tasks)
     errors = _conflicts(document, tasks) + _too_large(written)
@@ -67,7 +65,7 @@ def validate(
         errors = tasks.faults + [replace(fault, pointer=tasks.origin(fault.pointer)) for fault in errors]
     if errors:
         return Validation(errors=_in_order(_distinct(errors))[:MAX_FAULTS])
-    stored = {name: written.get(name) or default for name, default in _EMPTY.items()}
+    stored = _stored(written)
     return Validation(warnings=_in_order(warnings(draft)), definition=load(stored), document=stored)
 
 
@@ -77,6 +75,17 @@ def _written(document: Mapping[str, Any], tasks: FromTasks | None) -> dict[str, 
     if tasks is not None:
         written |= {"nodes": tasks.nodes, "edges": tasks.edges}
     return written
+
+
+def _stored(written: Mapping[str, Any]) -> dict[str, Json]:
+    """The five fields, whether given or not."""
+    return {
+        "nodes": written.get("nodes", []),
+        "edges": written.get("edges", []),
+        "config": written.get("config") or {},
+        "input_schema": written.get("input_schema"),
+        "output": written.get("output"),
+    }
 
 
 def _conflicts(document: Mapping[str, Any], tasks: FromTasks | None) -> list[Fault]:

@@ -46,6 +46,8 @@ def faults(draft: Draft) -> Iterator[Fault]:
 
 def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
     at, node_id = f"/nodes/{index}", node.get("id", "")
+    if draft.by_id.get(node_id, (index,))[0] != index:
+        node_id = ""  # a double: its edges belong to the first
     roots = IN_STEP | OF_TYPE.get(node.get("type", ""), frozenset())
     if node.get("template_id") is not None:
         roots |= {"parameters"}

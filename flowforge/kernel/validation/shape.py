@@ -14,6 +14,7 @@ from flowforge.core.json import Json
 from flowforge.core.jsonschema import compile_schema
 
 ID_PATTERN: Final = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
+MAX_RETRIES: Final = 999
 ALL_FAULTS: Final = 1_000_000  # more than a body of the largest size can have
 UNREADABLE: Final = frozenset({"type", "enum", "unknown_field", "not_json"})
 
@@ -41,7 +42,7 @@ def _object(properties: Schema, required: Sequence[str] = (), *, nullable: bool 
 
 _RETRY: Final = _object(
     {
-        "max_attempts": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "max_attempts": {"type": "integer", "minimum": 1, "maximum": MAX_RETRIES + 1},
         "initial_delay": {"type": ["string", "number"]},
         "max_delay": {"type": ["string", "number"]},
         "backoff_factor": {"type": "number", "minimum": 1, "maximum": 100},
@@ -144,7 +145,7 @@ TASKS_SCHEMA: Final[Schema] = {
             "name": {"type": "string", "minLength": 1, "maxLength": 200},
             "type": {"type": "string", "maxLength": 100},
             "payload": {"type": ["object", "null"]},
-            "max_retries": {"type": ["integer", "null"], "minimum": 0, "maximum": 999},
+            "max_retries": {"type": ["integer", "null"], "minimum": 0, "maximum": MAX_RETRIES},
             "priority": _PRIORITY,
             "dependencies": {"type": ["array", "null"], "items": {"type": "string"}},
         },

@@ -72,7 +72,8 @@ def _node(task: Mapping[str, Any], slug: str) -> dict[str, Json]:
         "type": task.get("type"),
         "config": task.get("payload"),
     }
-    if (retries := task.get("max_retries")) is not None:
+    retries = task.get("max_retries")
+    if retries is not None and 0 <= retries <= shape.MAX_RETRIES:
         node["retry"] = {"max_attempts": int(retries) + 1}
     node["priority"] = task.get("priority")
     node["join"] = "strict" if task.get("dependencies") else None
