@@ -41,7 +41,8 @@ def test_pausing_begins_nothing_new(flow: MakeFlow) -> None:
     Effect.before = lambda context: pause_run(run_id=run.pk) if context.node_id == "first" else None
     made.drain()
     assert fresh(run).status == "paused"
-    assert statuses(run) == {"first": "completed"}
+    assert statuses(run) == {"first": "completed", "second": "pending"}
+    assert Effect.order == ["first"]
     resume_run(run_id=run.pk)
     made.drain()
     run = fresh(run)
