@@ -6,9 +6,10 @@ so that readers have to ignore what they don't know.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
-from flowforge.kernel.states import RUN_STATUSES, STEP_STATUSES
+from flowforge.kernel.states import RUN_STATUSES
 
 RUN_CREATED: Final = "run.created"
 RUN_STARTED: Final = "run.started"
@@ -44,86 +45,60 @@ class EventType:
     of_step: bool  # whether `step_id` is set
 
 
-ERROR_SCHEMA: Final[Schema] = {
-    "type": "object",
-    "required": ["code", "message"],
-    "properties": {
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "step": {"type": ["string", "null"]},
-        "details": {"type": "object"},
-    },
-}
-TRIGGER_SCHEMA: Final[Schema] = {
-    "type": "object",
-    "required": ["type", "id"],
-    "properties": {"type": {"type": "string"}, "id": {"type": ["string", "null"]}},
-}
-LOG_SCHEMA: Final[Schema] = {
-    "type": "object",
-    "required": ["level", "message"],
-    "properties": {"level": {"enum": list(LOG_LEVELS)}, "message": {"type": "string"}},
-}
+_TEXT: Final[Schema] = {"type": "string"}
+_TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+_MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_STATUS: Final[Schema] = {"enum": list(RUN_STATUSES)}
 
 
-def _run(name: str, summary: str, **properties: Schema) -> EventType:
-    """An event of the run itself: its new status, why, and what else `properties` always holds."""
-    return EventType(
-        name=name,
-        summary=summary,
-        of_step=False,
-        schema={
-            "type": "object",
-            "required": ["status", *properties],
-            "properties": {
-                "status": {"enum": list(RUN_STATUSES)},
-                "reason": {"type": ["string", "null"]},
-                **properties,
-            },
-        },
-    )
+def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
+    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
-def _step(name: str, summary: str, **properties: Schema) -> EventType:
-    """An event of a step: which node, its new status, the attempt it is in, and what `properties` always holds."""
-    return EventType(
-        name=name,
-        summary=summary,
-        of_step=True,
-        schema={
-            "type": "object",
-            "required": ["node_id", "status", *properties],
-            "properties": {
-                "node_id": {"type": "string"},
-                "status": {"enum": list(STEP_STATUSES)},
-                "attempt": {"type": "integer", "minimum": 0},
-                "reason": {"type": ["string", "null"]},
-                **properties,
-            },
-        },
-    )
+_TRIGGER: Final = _object({"type": _TEXT, "id": _TEXT_OR_NULL})
+_ERROR: Final = _object({"code": _TEXT, "message": _TEXT}, {"step": _TEXT_OR_NULL, "details": {"type": "object"}})
+_LINE: Final = _object({"node_id": _TEXT, "level": {"enum": list(LOG_LEVELS)}, "message": _TEXT})
+
+
+def _run(name: str, summary: str, **required: Schema) -> EventType:
+    """An event of the run itself: its new status, what `required` names, and where there is one the reason."""
+    schema = _object({"status": _STATUS, **required}, {"reason": _TEXT})
+    return EventType(name=name, summary=summary, schema=schema, of_step=False)
+
+
+def _step(
+    name: str, summary: str, optional: Mapping[str, Schema] = MappingProxyType({}), **required: Schema
+) -> EventType:
+    """An event of a step: which node, the attempt that it is in, and where there is one the reason."""
+    schema = _object({"node_id": _TEXT, "attempt": _COUNT, **required}, {"reason": _TEXT, **optional})
+    return EventType(name=name, summary=summary, schema=schema, of_step=True)
 
 
 RUN_EVENTS: Final[Mapping[str, EventType]] = {
     kind.name: kind
     for kind in (
-        _run(RUN_CREATED, "The run was accepted and is on disk.", trigger=TRIGGER_SCHEMA),
+        _run(RUN_CREATED, "The run was accepted and is on disk.", trigger=_TRIGGER),
         _run(RUN_STARTED, "The engine has begun the run."),
         _run(RUN_WAITING, "All that is left of it waits for a person, an event or a time."),
         _run(RUN_PAUSED, "Someone paused it: no new step begins."),
         _run(RUN_RESUMED, "It goes on after a pause or a wait."),
         _run(RUN_RETRIED, "It goes on as its next attempt, from the steps that failed."),
         _run(RUN_COMPLETED, "It has ended, and what it was for is done."),
-        _run(RUN_FAILED, "It has ended with an error.", error=ERROR_SCHEMA),
+        _run(RUN_FAILED, "It has ended with an error.", error=_ERROR),
         _run(RUN_CANCELLED, "It has ended because someone asked for it."),
         _step(STEP_STARTED, "An attempt has begun."),
-        _step(STEP_COMPLETED, "The step is done."),
-        _step(STEP_FAILED, "The step failed, and no attempt follows.", error=ERROR_SCHEMA),
-        _step(STEP_RETRYING, "An attempt failed or its worker was lost; another one follows."),
-        _step(STEP_WAITING, "The step waits for a person, an event or a time."),
-        _step(STEP_SKIPPED, "The step is not wanted: its `when` said no, or no edge to it can fire."),
+        _step(STEP_COMPLETED, "The step is done.", {"duration_ms": _COUNT, "branch": _TEXT}),
+        _step(STEP_FAILED, "The step failed, and no attempt follows.", {"duration_ms": _COUNT}, error=_ERROR),
+        _step(
+            STEP_RETRYING,
+            "An attempt failed or its worker was lost; another one follows.",
+            {"error": _ERROR, "retry_at": _MOMENT},
+        ),
+        _step(STEP_WAITING, "It waits for a person, an event or a time.", {"until": {"type": ["string", "null"]}}),
+        _step(STEP_SKIPPED, "It is not wanted: its `when` said no, or no edge to it can fire."),
         _step(STEP_CANCELLED, "The run ended before the step did."),
-        EventType(name=STEP_LOG, summary="One line of a step's log.", schema=LOG_SCHEMA, of_step=True),
+        EventType(name=STEP_LOG, summary="One line of a step's log.", schema=_LINE, of_step=True),
     )
 }
 """Every event that a run's history can hold, by name."""
