@@ -71,7 +71,7 @@ def error_of(action: Callable[[], Any]) -> ExpressionError | None:
     return None
 
 
-def check(text: str) -> None:
+def check_expression(text: str) -> None:
     """Evaluating gives JSON, or an error that a filter or operator foresaw."""
     values: list[Any] = []
     error = error_of(lambda: values.append(compile_expression(text).evaluate(SCOPE)))
@@ -92,13 +92,13 @@ def check(text: str) -> None:
 @example("\u2028 a")
 @example("a\r\n+\r\n1")
 def test_it_works_or_raises_an_expression_error(text: str) -> None:
-    check(text)
+    check_expression(text)
 
 
 @given(st.recursive(atoms, compound, max_leaves=6))
 @example("(2**63 | int(2, 36))")
 def test_every_expression_that_parses_gives_json_or_an_expression_error(text: str) -> None:
-    check(text)
+    check_expression(text)
 
 
 @given(st.text(max_size=60) | token_soup.map(lambda soup: f"x {{{{ {soup} }}}}"))
