@@ -59,6 +59,10 @@ class Mismatch:
     """The key was used for another request."""
 
 
+class LockLost(Conflict):
+    """This call was so slow that another with the same key took its place."""
+
+
 class IdempotencyStore(Protocol):
     """Where answers are kept. The class is named by `settings.IDEMPOTENCY_STORE` and made once, without arguments.
 
@@ -106,7 +110,7 @@ class _Call:
     locked_until: datetime
 
     def keep(self, response: HttpResponse) -> None:
-        """Raises Conflict if the lock expired and another call took over: the work is rolled back then."""
+        """Raises LockLost if the lock expired and another call took over: the work is rolled back then."""
         headers = {name: response[name] for name in KEPT_HEADERS if name in response}
         kept = self.store.finish(
             scope=self.scope,
@@ -117,7 +121,7 @@ class _Call:
             body=response.content,
         )
         if not kept:
-            raise Conflict(detail="This took too long, and another call with the same Idempotency-Key took over.")
+            raise LockLost(detail="This took too long, and another call with the same Idempotency-Key took over.")
 
     def release(self) -> None:
         self.store.release(scope=self.scope, key=self.key, locked_until=self.locked_until)
@@ -163,17 +167,20 @@ def _once(key: str, caller: Caller, request: Request, work: Callable[[], HttpRes
 
 
 def _first(call: _Call, request: Request, work: Callable[[], HttpResponse | Later]) -> HttpResponse:
+    """Do the work and keep its answer in one transaction; a refusal is kept too, a failure of ours is not."""
     try:
         with transaction.atomic():
             result = work()
             call.keep(result.stored if isinstance(result, Later) else result)
+    except LockLost:
+        raise
     except Exception as error:
-        if problems.translate(error).status >= 500 or isinstance(error, Conflict):
+        known = problems.translate(error)
+        if known.status >= 500 or known.retryable:
             call.release()
             raise
-        response = problems.answer(error, request)
-        call.keep(response)
-        return response
+        result = problems.respond(known, request)
+        call.keep(result)
     if isinstance(result, Later):
         response = result.then()
         call.keep(response)

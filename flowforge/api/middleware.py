@@ -90,7 +90,7 @@ def _refusal(request: HttpRequest) -> FlowForgeError | None:
 def _problem_instead(response: HttpResponseBase, request: HttpRequest) -> HttpResponse:
     """What Django answered in HTML (unknown routes, bad requests, failures in a middleware), as a problem."""
     known = problems.BY_STATUS.get(response.status_code, FlowForgeError)
-    return problems.answer(known(), request)
+    return problems.respond(known(), request)  # Django has logged it
 
 
 def _limited(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -92,7 +92,10 @@ def page_of(
 
 
 def slice_of(items: Sequence[Any], params: PageParams) -> Page:
-    """One page, by cursor, of what is at hand and never changes, in its own order. Raises InvalidCursor."""
+    """One page of what is at hand and never changes, in its own order. Raises InvalidCursor, InvalidQuery."""
+    if params.page is not None:
+        start = (params.page - 1) * params.limit
+        return Page(rows=items[start : start + params.limit], meta=_numbers(len(items), params.page, params.limit))
     values = [0] if params.cursor is None else _opened(params.cursor, params.listing)
     if len(values) != 1 or not isinstance(values[0], int):
         raise InvalidCursor(detail="The cursor is of another version.")
@@ -102,12 +105,15 @@ def slice_of(items: Sequence[Any], params: PageParams) -> Page:
 
 
 def _numbered(ordered: QuerySet[Any, Any], page: int, limit: int) -> Page:
-    total = ordered.count()
+    meta = _numbers(ordered.count(), page, limit)
+    return Page(rows=list(ordered[(page - 1) * limit : page * limit]), meta=meta)
+
+
+def _numbers(total: int, page: int, limit: int) -> dict[str, int]:
     total_pages = -(-total // limit)
     if page > max(total_pages, 1):
         raise InvalidQuery(detail=f"page is {page}, but there are {total_pages}.")
-    rows = list(ordered[(page - 1) * limit : page * limit])
-    return Page(rows=rows, meta={"total": total, "page": page, "limit": limit, "total_pages": total_pages})
+    return {"total": total, "page": page, "limit": limit, "total_pages": total_pages}
 
 
 def _number(name: str, text: str | None, default: int, greatest: int) -> int:

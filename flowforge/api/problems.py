@@ -57,9 +57,15 @@ def answer(error: Exception, request: HttpRequest | Request) -> HttpResponse:
         log.error("uncaught %s on %s %s", type(error).__name__, request.method, request.path, exc_info=error)
     elif known.status == 503:
         log.warning("unavailable on %s %s: %s", request.method, request.path, error)
+    return respond(known, request)
+
+
+def respond(known: FlowForgeError, request: HttpRequest | Request) -> HttpResponse:
+    """The response for one of our errors, without a word in the log."""
     response = HttpResponse(json.dumps(problem(known, request)), status=known.status, content_type=MEDIA_TYPE)
     for name, value in {**_headers(known.status), **known.headers}.items():
         response[name] = value
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django would add a line for every 4xx and 5xx
     return response
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowforge.api.pagination import PageParams, page_of
+from flowforge.api.pagination import PageParams, page_of, slice_of
 from flowforge.core.errors import InvalidCursor
 from flowforge.projects.models import ApiKey, Project
 from tests import factories
@@ -70,6 +70,27 @@ def test_rows_that_come_meanwhile_neither_shift_nor_repeat(db):
     make([9])
     second = page_of(Project.objects.all(), PageParams(listing=b"x", limit=2, cursor=first.meta["cursor"]))
     assert [*first.rows, *second.rows] == rows
+
+
+def test_what_is_at_hand_is_paged_alike():
+    items, first = list("abcde"), PageParams(listing=b"x", limit=2)
+    found, cursor = [], None
+    while not found or cursor:
+        page = slice_of(items, PageParams(listing=b"x", limit=2, cursor=cursor))
+        found, cursor = found + page.rows, page.meta["cursor"]
+    assert found == items
+    numbered = slice_of(items, PageParams(listing=b"x", limit=2, page=3))
+    assert (numbered.rows, numbered.meta["total_pages"]) == (["e"], 3)
+    with pytest.raises(InvalidCursor):
+        slice_of(items, PageParams(listing=b"y", cursor=slice_of(items, first).meta["cursor"]))
+
+
+def test_a_listing_may_go_upwards(db):
+    rows = make([1, 2, 3])
+    first = page_of(Project.objects.all(), PageParams(listing=b"x", limit=2), ascending=True)
+    cursor = first.meta["cursor"]
+    rest = page_of(Project.objects.all(), PageParams(listing=b"x", limit=2, cursor=cursor), ascending=True)
+    assert [*first.rows, *rest.rows] == rows[::-1]
 
 
 def test_another_key_may_order_the_listing(db):
