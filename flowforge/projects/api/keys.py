@@ -3,6 +3,7 @@
 import uuid
 
 from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from flowforge.api.idempotency import idempotent
@@ -10,7 +11,8 @@ from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
 from flowforge.projects import present, selectors
-from flowforge.projects.api.serializers import ApiKeyCreate, Rotation
+from flowforge.projects.api import docs
+from flowforge.projects.api.serializers import NewApiKeyBody, RotationBody
 from flowforge.projects.models import ApiKey, Project
 from flowforge.projects.scoping import get_visible
 from flowforge.projects.services import keys
@@ -22,8 +24,12 @@ class ApiKeyViewSet(ApiViewSet):
     scopes = dict.fromkeys(("list", "create", "retrieve", "destroy", "rotate"), SCOPE)
     query_params = {"list": ("project_id",)}
 
+    @extend_schema(**docs.KEYS)
     def list(self, request: Request) -> HttpResponse:
-        """The keys of the caller's projects, newest first; ended ones too."""
+        """List API keys, newest first.
+
+        Those of the projects whose keys the caller may manage; ended ones too.
+        """
         found = ApiKey.objects.visible_to(self.caller, SCOPE)
         project_id = request.query_params.get("project_id")
         if project_id is not None:
@@ -31,31 +37,46 @@ class ApiKeyViewSet(ApiViewSet):
         page = self.page(found)
         return self.ok(Page(rows=[present.api_key(row) for row in page.rows], meta=page.meta))
 
+    @extend_schema(**docs.NEW_KEY)
     @idempotent
     def create(self, request: Request) -> HttpResponse:
-        """Make a key; no key can do more than who makes it. The answer is the only place where it is shown."""
-        given = body(ApiKeyCreate, request)
+        """Make an API key.
+
+        No key can do more than who makes it, nor later than that person still can. The key itself is in this answer
+        and nowhere else.
+        """
+        given = body(NewApiKeyBody, request)
         project = selectors.resolve_project(self.caller, given.pop("project_id", None), scope=SCOPE)
         row, text = keys.create_key(caller=self.caller, project=project, **given)
         return self._new(row, text)
 
+    @extend_schema(**docs.KEY)
     def retrieve(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """One key, without the key itself."""
+        """Read an API key, without the key itself."""
         shown = present.api_key(self._key(pk))
         return self.ok(shown, etag_of=shown)
 
+    @extend_schema(**docs.REVOKE_KEY)
     def destroy(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """Revoke a key: it is refused everywhere within a second."""
+        """Revoke an API key.
+
+        It is refused everywhere within a second.
+        """
         key = self._key(pk)
         self.check_if_match(present.api_key(key))
         keys.revoke_key(key=key)
         return self.no_content()
 
+    @extend_schema(**docs.ROTATE_KEY)
     @idempotent
     def rotate(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """Make a successor with the same name and scopes; the old key goes on for `overlap` (24 hours)."""
+        """Replace an API key.
+
+        The successor has the same name and scopes and lives as long as the old key was given. The old key goes on for
+        `overlap`, 24 hours unless given, at most 7 days.
+        """
         key = self._key(pk)
-        row, text = keys.rotate_key(caller=self.caller, key=key, **body(Rotation, request))
+        row, text = keys.rotate_key(caller=self.caller, key=key, **body(RotationBody, request))
         return self._new(row, text)
 
     def _key(self, pk: uuid.UUID) -> ApiKey:

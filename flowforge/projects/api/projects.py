@@ -4,6 +4,7 @@ import uuid
 
 from django.http import HttpResponse
 from django_filters import CharFilter, ChoiceFilter, FilterSet
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from flowforge.api.idempotency import idempotent
@@ -12,7 +13,8 @@ from flowforge.api.permissions import ANY_CALLER
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
 from flowforge.projects import present, selectors
-from flowforge.projects.api.serializers import ProjectCreate, ProjectPatch
+from flowforge.projects.api import docs
+from flowforge.projects.api.serializers import NewProjectBody, ProjectBody
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import get_visible
 from flowforge.projects.services import projects
@@ -32,35 +34,52 @@ class ProjectViewSet(ApiViewSet):
         "destroy": "projects:write",
     }
     filterset_class = ProjectFilters
+    errors = {"partial_update": (409,)}
 
+    @extend_schema(**docs.PROJECTS)
     def list(self, request: Request) -> HttpResponse:
-        """The caller's projects, newest first."""
+        """List my projects, newest first."""
         visible = selectors.with_team(Project.objects.visible_to(self.caller, "projects:read"))
         page = self.page(self.filtered(visible))
         return self.ok(Page(rows=[present.project(row) for row in page.rows], meta=page.meta))
 
+    @extend_schema(**docs.NEW_PROJECT)
     @idempotent
     def create(self, request: Request) -> HttpResponse:
-        """Make a project; who makes it is its owner."""
-        made = projects.create_project(caller=self.caller, **body(ProjectCreate, request))
+        """Make a project.
+
+        Who makes it is its owner. API keys stay bound to their own project: one with the scope `admin` makes a project
+        for the person who made the key, and doesn't see it.
+        """
+        made = projects.create_project(caller=self.caller, **body(NewProjectBody, request))
         shown = present.project(made)
         return self.created(shown, f"/v1/projects/{made.pk}", etag_of=shown)
 
+    @extend_schema(**docs.PROJECT)
     def retrieve(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """One project with its team and settings."""
+        """Read a project with its team and settings."""
         shown = present.project(self._project(pk, "projects:read"))
         return self.ok(shown, etag_of=shown)
 
+    @extend_schema(**docs.CHANGE_PROJECT)
     def partial_update(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """Change name, settings (name by name, null takes one away), team (as a whole) or status."""
+        """Change a project.
+
+        Settings are changed name by name (null takes one away), the team as a whole; an owner must remain, and owners
+        alone decide who is one. `status: active` brings an archived project back.
+        """
         project = self._project(pk, "projects:write")
         self.check_if_match(present.project(project))
-        changes = body(ProjectPatch, request, partial=True)
+        changes = body(ProjectBody, request, partial=True)
         shown = present.project(projects.update_project(caller=self.caller, project=project, **changes))
         return self.ok(shown, etag_of=shown)
 
+    @extend_schema(**docs.ARCHIVE_PROJECT)
     def destroy(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """Archive a project: it stays readable, nothing in it can be changed or started, its API keys end."""
+        """Archive a project.
+
+        It stays readable for its people; nothing in it can be changed or started, and its API keys end.
+        """
         project = self._project(pk, "projects:write")
         self.check_if_match(present.project(project))
         projects.archive_project(project=project)

@@ -1,8 +1,9 @@
 """What clients send, checked; what they get, for the OpenAPI document."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from flowforge.api.serializers import StrictSerializer
@@ -10,25 +11,26 @@ from flowforge.core import clock
 from flowforge.kernel import durations
 from flowforge.projects.constants import ROLES, SCOPES
 from flowforge.projects.models import Project
+from flowforge.projects.project_settings import MAX_RETENTION_DAYS, MAX_RUNS, RATE_BUCKETS
 from flowforge.projects.services.keys import DEFAULT_OVERLAP, MAX_OVERLAP
 from flowforge.projects.services.projects import Seat
 
 
-class Credentials(StrictSerializer):
+class LoginBody(StrictSerializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
 
 
-class RefreshToken(StrictSerializer):
+class RefreshBody(StrictSerializer):
     refresh = serializers.CharField(max_length=4096)
 
 
-class TokenPair(serializers.Serializer[Any]):
+class PairShown(serializers.Serializer[Any]):
     access = serializers.CharField(help_text="Send it as `Authorization: Bearer …`; good for 15 minutes.")
     refresh = serializers.CharField(help_text="Good for 7 days and for one refresh.")
 
 
-class Place(serializers.Serializer[Any]):
+class PlaceShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     status = serializers.ChoiceField(choices=Project.Status.choices)
@@ -36,16 +38,50 @@ class Place(serializers.Serializer[Any]):
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES))
 
 
-class Me(serializers.Serializer[Any]):
+class MeShown(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=["user", "key"])
     id = serializers.UUIDField()
     name = serializers.CharField()
     username = serializers.CharField(allow_null=True, help_text="Null for an API key.")
     is_staff = serializers.BooleanField()
-    projects = Place(many=True)
+    projects = PlaceShown(many=True)
 
 
-class SeatIn(StrictSerializer):
+SETTINGS_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "rate_limits": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {bucket: {"type": "string", "pattern": r"^\d+/[smhd]$"} for bucket in RATE_BUCKETS},
+            "description": "Calls per unit of time, such as `1000/m`.",
+        },
+        "max_concurrent_runs": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_RUNS,
+            "description": "Waiting and paused runs don't count.",
+        },
+        "retention_days": {"type": "integer", "minimum": 1, "maximum": MAX_RETENTION_DAYS},
+        "allowed_step_types": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Absent: all but those that start processes.",
+        },
+        "run_cost_saving": {"type": "number", "minimum": 0, "description": "Money saved per completed run."},
+        "variables": {"type": "object", "description": "Plain values for expressions."},
+        "feature_flags": {"type": "object"},
+    },
+}
+
+
+@extend_schema_field(SETTINGS_SCHEMA)
+class SettingsField(serializers.DictField):
+    """Any object here: what may stand in it is for `flowforge.projects.project_settings` to say."""
+
+
+class SeatBody(StrictSerializer):
     user = serializers.CharField(max_length=150, help_text="Username or id.")
     role = serializers.ChoiceField(choices=ROLES)
 
@@ -53,32 +89,32 @@ class SeatIn(StrictSerializer):
         return Seat(**super().to_internal_value(data))
 
 
-class ProjectCreate(StrictSerializer):
+class NewProjectBody(StrictSerializer):
     name = serializers.CharField(max_length=200)
-    settings = serializers.DictField(required=False, help_text="See the fields of a project's settings.")
-    team = SeatIn(many=True, required=False)
+    settings = SettingsField(required=False)
+    team = SeatBody(many=True, required=False)
 
 
-class ProjectPatch(ProjectCreate):
+class ProjectBody(NewProjectBody):
     status = serializers.ChoiceField(choices=Project.Status.choices, required=False)
 
 
-class SeatOut(serializers.Serializer[Any]):
+class SeatShown(serializers.Serializer[Any]):
     user = serializers.CharField()
     role = serializers.ChoiceField(choices=ROLES)
 
 
-class ProjectOut(serializers.Serializer[Any]):
+class ProjectShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     status = serializers.ChoiceField(choices=Project.Status.choices)
-    team = SeatOut(many=True)
-    settings = serializers.DictField()
+    team = SeatShown(many=True)
+    settings = SettingsField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
 
-class ApiKeyCreate(StrictSerializer):
+class NewApiKeyBody(StrictSerializer):
     name = serializers.CharField(max_length=200)
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES), allow_empty=False)
     project_id = serializers.UUIDField(required=False, help_text="The caller's only project, if absent.")
@@ -90,6 +126,7 @@ class ApiKeyCreate(StrictSerializer):
         return value
 
 
+@extend_schema_field({"type": "string", "default": "24h"})
 class OverlapField(serializers.Field[timedelta, Any, str, Any]):
     """A duration such as `24h`, at most 7 days."""
 
@@ -106,11 +143,11 @@ class OverlapField(serializers.Field[timedelta, Any, str, Any]):
         return durations.format(value.total_seconds())
 
 
-class Rotation(StrictSerializer):
+class RotationBody(StrictSerializer):
     overlap = OverlapField(default=DEFAULT_OVERLAP, help_text="How long the old key goes on: `0s` to `7d`.")
 
 
-class ApiKeyOut(serializers.Serializer[Any]):
+class ApiKeyShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     project_id = serializers.UUIDField()
     name = serializers.CharField()
@@ -122,5 +159,5 @@ class ApiKeyOut(serializers.Serializer[Any]):
     revoked_at = serializers.DateTimeField(allow_null=True)
 
 
-class NewApiKeyOut(ApiKeyOut):
+class NewApiKeyShown(ApiKeyShown):
     key = serializers.CharField(help_text="The key itself: shown here and never again.")
