@@ -1,0 +1,53 @@
+"""Sessions and CSRF protect /admin/; API calls neither get nor pay for them."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from flowforge.projects.models import User
+
+
+@pytest.fixture(autouse=True)
+def _routes(settings, _kit):
+    settings.ROOT_URLCONF = "flowforge.urls"
+
+
+@pytest.fixture
+def admin(db) -> User:
+    return User.objects.create_superuser("admin", password="a long password")
+
+
+def login(client: Client, **extra: str) -> int:
+    page = client.get("/admin/login/")
+    token = client.cookies["csrftoken"].value if "csrftoken" in client.cookies else ""
+    form = {"username": "admin", "password": "a long password", "csrfmiddlewaretoken": token, **extra}
+    assert page.status_code == 200
+    return client.post("/admin/login/", form).status_code
+
+
+def test_it_works(admin):
+    client = Client(enforce_csrf_checks=True)
+    assert login(client) == 302
+    page = client.get(reverse("admin:index"))
+    assert page.status_code == 200
+    assert client.cookies["sessionid"]["path"] == "/admin/"
+
+
+def test_it_rejects_a_form_without_its_token(admin):
+    client = Client(enforce_csrf_checks=True)
+    assert login(client, csrfmiddlewaretoken="wrong" * 8) == 403
+    assert "sessionid" not in client.cookies
+
+
+def test_it_rejects_a_session_as_credentials_of_the_api(admin):
+    client = Client()
+    client.force_login(admin)
+    answer = client.get("/v1/projects")
+    assert answer.status_code == 401
+    assert not answer.cookies
+
+
+def test_an_unknown_admin_page_is_a_page(admin):
+    client = Client()
+    client.force_login(admin)
+    assert client.get("/admin/nothing/").headers["Content-Type"].startswith("text/html")
