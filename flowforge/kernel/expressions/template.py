@@ -1,5 +1,6 @@
 """JSON values whose texts may hold `{{ … }}`. What a template gives is data: it is never rendered again."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -36,7 +37,7 @@ class Template:
         scope's. Raises ExpressionError of every code but `expression_syntax`.
         """
         if now is not None and self._reads_now:
-            scope = {**scope, "now": isoformat(now)}
+            scope = ChainMap({"now": isoformat(now)}, scope)  # type: ignore[arg-type]  # it is only read
         return self._render(scope, Budget())
 
 
