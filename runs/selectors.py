@@ -202,6 +202,12 @@ def page_of_events(row: RunRow, *, after: int, limit: int) -> Page:
     return Page(rows=shown, meta={"has_more": len(found) > limit, "next_after": next_after})
 
 
+def transitions_of(row: RunRow, *, limit: int) -> list[Shown]:
+    """The first events of a run's history, without the lines of logs."""
+    events = RunEvent.objects.filter(run_id=present.uuid_of(row.id)).exclude(event=STEP_LOG).order_by("seq")
+    return [present.event(event) for event in raw(events, EventRow)[:limit]]
+
+
 # --- compiled once ------------------------------------------------------------------------------------------------
 
 _RUN = ByKey(RunRow, lambda run_id: Run.objects.filter(id=run_id).order_by())
