@@ -44,6 +44,7 @@ def config(**more: Any) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         date_header=True,
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
         **more,
     )

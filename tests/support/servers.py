@@ -26,7 +26,9 @@ UNPRIVILEGED = "nobody"
 POSTGRES_OPTIONS = {
     "listen_addresses": "",  # a unix socket in a private folder, no port
     "max_connections": "200",
-    "fsync": "off",  # the data die with the test session: durability is not theirs to prove
+}
+NOT_DURABLE = {  # for tests: the data die with the session, durability is not theirs to prove
+    "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
@@ -37,8 +39,9 @@ class CannotStart(Exception):
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart."""
+    options = POSTGRES_OPTIONS if durable else POSTGRES_OPTIONS | NOT_DURABLE
     identity = _unprivileged()
     if identity:
         shutil.chown(folder, identity["user"], identity["group"])
@@ -47,7 +50,7 @@ def postgres(folder: Path) -> Iterator[str]:
         [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
         identity,
     )
-    settings = [word for name, value in POSTGRES_OPTIONS.items() for word in ("-c", f"{name}={value}")]
+    settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings]
     with _child(command, folder / "postgres.log", signal.SIGINT, identity) as process:
         url = f"postgresql://postgres@/postgres?host={folder}"
