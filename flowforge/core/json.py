@@ -76,7 +76,9 @@ def sanitize(value: Json) -> tuple[Json, bool]:
     what nests deeper than 64 its `str`, integers beyond 64 bits floats.
     """
     try:
-        if orjson.loads(orjson.dumps(value)) == value and not _has_nul(value):
+        raw = orjson.dumps(value)
+        _check_depth(raw.decode())
+        if b"\\u0000" not in raw and orjson.loads(raw) == value:
             return value, False
     except (TypeError, ValueError, RecursionError):
         pass
@@ -164,13 +166,11 @@ def _check_strings(value: Json) -> None:
             stack.extend(item)
 
 
-def _has_nul(value: Json) -> bool:
-    return b"\\u0000" in orjson.dumps(value)
-
-
 def _clean_text(item: str, changed: list[bool]) -> str:
     clean = item.replace("\x00", _REPLACEMENT)
-    clean = clean.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not clean.isascii() else clean
+    if not clean.isascii():
+        # by way of UTF-16, where two halves that belong together become the character that they stand for
+        clean = clean.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if clean != item:
         changed.append(True)
     return clean

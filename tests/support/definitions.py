@@ -58,6 +58,7 @@ CATALOGUE = FakeCatalogue(
     FakeStep(name="approval", labels=frozenset({"approved", "rejected", "expired"})),
 )
 
+STORABLE_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)
 NODE_IDS = st.from_regex(r"[a-z_][a-z0-9_-]{0,7}", fullmatch=True)
 DURATIONS = st.sampled_from(["500ms", "30s", "1h30m", "PT5M", "2", 90, 0.5])
 
@@ -86,7 +87,7 @@ def _nodes(draw: st.DrawFn, node_id: str, before: list[str]) -> dict[str, Any]:
     expression = draw(st.sampled_from(["inputs.a", "run.id", "now", *read]))
     node: dict[str, Any] = {"id": node_id, "type": "transform", "config": {"x": [f"{{{{ {expression} }}}}"]}}
     optional = {
-        "name": st.text(max_size=10),
+        "name": STORABLE_TEXT,
         "retry": _retries(),
         "timeout": DURATIONS,
         "priority": st.integers(-5, 5),

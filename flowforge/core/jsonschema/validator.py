@@ -98,9 +98,9 @@ def _compile(schema: dict[str, Any] | bool) -> Validator:
             schema, validate_formats=True, retriever=_refuse, pattern_options=_REGEX_OPTIONS
         )
     except jsonschema_rs.ValidationError as error:
-        raise SchemaError(_shorten(error.message), pointer_of(error.instance_path)) from None
-    except jsonschema_rs.ReferencingError as error:
-        raise SchemaError(_shorten(error.message), code="remote_reference") from None
+        unresolved = isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing)
+        code = "remote_reference" if unresolved else "invalid_schema"
+        raise SchemaError(_shorten(error.message), pointer_of(error.instance_path), code) from None
     except ValueError as error:
         if isinstance(error, SchemaError):
             raise
