@@ -75,6 +75,8 @@ def run_process(
     reads /dev/null. Raises StepCancelled when the context's token says so, CommandNotFound, SupervisorLost, and
     OSError where no process can be started at all.
     """
+    if context.cancel.is_set:
+        raise StepCancelled(context.cancel.reason)
     budget = LogBudget(context.log)
     stdout, stderr = Stream("info", budget), Stream("warning", budget)
     result = _Bounded(max_result_bytes)

@@ -1,0 +1,218 @@
+"""What every step type owes the engine, asked of each in turn. A new type is added to CASES; a test says so."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowforge.core.jsonschema import compile_schema
+from flowforge.core.redaction import Redactor
+from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
+from flowforge.steps.registry import default_registry
+from tests.support.http_stub import HttpStub
+from tests.support.steps import Attempt
+
+CANARY = "canary-5f3a9c"
+BUSY = "def main(**inputs):\n    print('busy', flush=True)\n    while True:\n        pass\n"
+
+Config = dict[str, Any]
+# the address of a web server of the test, and how to make that hold its answer back
+MakeConfig = Callable[[HttpStub], Config]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One step type, and what to ask of it."""
+
+    good: MakeConfig
+    bad: Mapping[str, Config]  # by the pointer of the one fault
+    failing: tuple[MakeConfig, str] | None = None  # a config, and the code it fails with
+    endless: MakeConfig | None = None  # runs until it is stopped; says `busy` once it runs
+    secret: MakeConfig | None = None  # holds CANARY where a secret belongs, and lets it out if anything does
+
+
+def slow(stub: HttpStub) -> Config:
+    stub.reply(release=threading.Event())
+    return {"url": stub.url, "timeout": "60s"}
+
+
+def refused(stub: HttpStub) -> Config:
+    stub.reply(500, text=f"denied to {CANARY}")
+    return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
+
+
+SHELL = {"command": "bash", "args": ["-c", "trap '' TERM; echo busy; while :; do sleep 600; done"]}
+
+CASES: dict[str, Case] = {
+    "transform": Case(
+        good=lambda _: {"values": {"a": 1, "b": [{"c": None}]}},
+        bad={"/values": {"values": []}, "/value": {"values": {}, "value": {}}},
+    ),
+    "condition": Case(
+        good=lambda _: {"expression": True},
+        bad={"/expression": {"expression": "inputs.a > 1"}, "/else": {"expression": True, "else": 1}},
+    ),
+    "switch": Case(
+        good=lambda _: {"expression": "a", "cases": {"first": "a"}, "default": "other"},
+        bad={"/default": {"expression": "a", "default": 3}, "/cases": {"expression": "a", "cases": []}},
+    ),
+    "delay": Case(
+        good=lambda _: {"duration": "5m"},
+        bad={"/duration": {"duration": "soon"}, "/until": {"until": 5}},
+        failing=(lambda _: {"until": "tomorrow"}, "invalid_config"),
+    ),
+    "http": Case(
+        good=lambda stub: {"method": "POST", "url": stub.url, "json": {"a": 1}},
+        bad={
+            "/url": {},
+            "/method": {"url": "https://a", "method": "FETCH"},
+            "/body": {"url": "https://a", "json": 1, "body": "x"},
+        },
+        failing=(lambda stub: {"url": stub.url, "expect_status": 404}, "http_status"),
+        endless=slow,
+        secret=refused,
+    ),
+    "generic": Case(
+        good=lambda _: {"command": "echo hello"},
+        bad={"/command": {"command": ""}, "/args": {"command": "a", "args": "b"}},
+        failing=(lambda _: {"command": "false"}, "exit_code"),
+        endless=lambda _: SHELL,
+        secret=lambda _: {
+            "command": "bash -c 'echo $TOKEN; cat; echo $TOKEN >&2; exit 1'",
+            "environment": {"TOKEN": CANARY},
+            "stdin": CANARY,
+        },
+    ),
+    "python": Case(
+        good=lambda _: {"code": "def main(a):\n    return {'b': a}", "inputs": {"a": [1]}},
+        bad={"/code": {"code": "def main(:"}, "/inputs": {"code": "def main(): pass", "inputs": 3}},
+        failing=(lambda _: {"code": "def main():\n    raise ValueError"}, "python_error"),
+        endless=lambda _: {"code": BUSY},
+        secret=lambda _: {
+            "code": "def main(token):\n    print(token)\n    raise ValueError(token)",
+            "inputs": {"token": CANARY},
+        },
+    ),
+}  # fmt: skip
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(params=default_registry().names())
+def step_type(request: pytest.FixtureRequest) -> StepType:
+    found = default_registry().get(request.param)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def case(step_type: StepType) -> Case:
+    assert step_type.name in CASES, "a new step type: say here what it owes"
+    return CASES[step_type.name]
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Attempt:
+    return Attempt(home=tmp_path)
+
+
+def given(wanted: Any, step_type: StepType) -> Any:
+    """A case's config, if the type has one of this sort: pure types do not fail, last or keep secrets."""
+    if wanted is None:
+        assert step_type.kind == "pure", "whatever has effects can fail, last, and let a secret out"
+        pytest.skip("a pure type")
+    return wanted
+
+
+def faults(step_type: StepType, config: Config) -> list[str]:
+    return [fault.pointer for fault in default_registry().faults(step_type.name, config)]
+
+
+def output_of(outcome: Outcome) -> Any:
+    """What it completes with, now or later."""
+    completed = outcome.then if isinstance(outcome, Waiting) else outcome
+    assert isinstance(completed, Completed), outcome
+    return completed.output
+
+
+def test_it_works(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
+    config = case.good(stub)
+    assert faults(step_type, config) == []
+    output = output_of(attempt.run(step_type, config))
+    assert compile_schema(step_type.output_schema).faults(output) == []
+    assert json.loads(json.dumps(output)) == output
+
+
+def test_it_rejects_a_bad_config(step_type: StepType, case: Case) -> None:
+    assert {pointer: faults(step_type, config) for pointer, config in case.bad.items()} == {
+        pointer: [pointer] for pointer in case.bad
+    }
+
+
+def test_it_rejects_what_it_does_not_know(step_type: StepType, case: Case, stub: HttpStub) -> None:
+    assert faults(step_type, {**case.good(stub), "no_such_field": "{{ inputs.x }}"}) == ["/no_such_field"]
+
+
+def test_it_describes_itself(step_type: StepType) -> None:
+    assert step_type.title
+    assert step_type.description.endswith(".")
+    assert step_type.config_schema["type"] == "object"
+    assert step_type.config_schema["additionalProperties"] is False
+    assert (step_type.queue == "process") is step_type.starts_processes
+    if step_type.kind == "pure":
+        assert step_type.default_timeout_seconds is None
+    json.dumps([step_type.config_schema, step_type.output_schema])
+
+
+def test_its_branch_is_one_that_it_names(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
+    config = case.good(stub)
+    outcome = attempt.run(step_type, config)
+    branch = outcome.branch if isinstance(outcome, Completed) else None
+    labels = step_type.branches(config)
+    assert (branch is None) is (labels is None)
+    assert not labels or branch in labels
+
+
+def test_a_failure_is_a_value(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
+    make, code = given(case.failing, step_type)
+    outcome = attempt.run(step_type, make(stub))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == code
+    assert outcome.message
+
+
+@pytest.mark.parametrize("reason", ["cancelled", "timeout"])
+def test_it_stops_when_told_to(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub, reason: str) -> None:
+    config = given(case.endless, step_type)(stub)
+    attempt.cancel_after("busy", reason)
+    threading.Thread(target=lambda: stub.arrived.wait(30) and attempt.cancel.cancel(reason), daemon=True).start()
+    with pytest.raises(StepCancelled, match=reason):
+        attempt.run(step_type, config)
+    assert list(attempt.home.glob("scratch/*")) == []
+
+
+def test_it_does_not_begin_when_told_before(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
+    config = given(case.endless, step_type)(stub)
+    attempt.cancel.cancel("cancelled")
+    started = time.monotonic()
+    with pytest.raises(StepCancelled, match="cancelled"):
+        attempt.run(step_type, config)
+    assert time.monotonic() - started < 10
+    assert attempt.lines == []
+
+
+def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
+    """What the engine stores is masked by the run's secrets; nothing may be in a spelling that the mask misses."""
+    config = given(case.secret, step_type)(stub)
+    outcome = attempt.run(step_type, config)
+    assert isinstance(outcome, Failed)
+    redactor = Redactor([CANARY])
+    stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
+    assert CANARY not in json.dumps(redactor.value(stored))
+    if step_type.name == "http":  # what the user's own code prints is his; what we say ourselves needs no mask
+        assert CANARY not in outcome.message + attempt.text
