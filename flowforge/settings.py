@@ -89,10 +89,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "flowforge.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "flowforge.api.static.StaticMiddleware",
     "flowforge.api.middleware.SessionForAdminMiddleware",
 ]
+CORS_ALLOWED_ORIGINS: list[str] = env.list("FLOWFORGE_CORS_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(v1|api/v1)/"
+if CORS_ALLOWED_ORIGINS:  # closed by default, and then it costs no call anything
+    MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")
 
 TEMPLATES = [
     {
@@ -118,6 +121,7 @@ SERVESTATIC_USE_FINDERS = True
 def _database(url: str) -> dict[str, Any]:
     found: dict[str, Any] = environ.Env.db_url_config(url)
     if found["ENGINE"].endswith("sqlite3"):
+        found["ENGINE"] = "flowforge.core.sqlite"
         found["OPTIONS"] = {
             "timeout": 20,
             # a read that turns into a write must not find the database locked: take the write lock at BEGIN
@@ -171,8 +175,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CORS_ALLOWED_ORIGINS: list[str] = env.list("FLOWFORGE_CORS_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(v1|api/v1)/"
 TRUSTED_PROXY_COUNT = env.int("FLOWFORGE_TRUSTED_PROXIES", default=0)
 
 # --- the API ------------------------------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ class ApiMiddleware:
         if limit is None:
             return None
         try:
+            if "flowforge.body_too_large" in request.META:  # the server stopped reading: flowforge/asgi.py
+                raise BodyTooLarge(detail="The body is larger than anything that is taken here.")
             _read_body(request, limit)
         except BodyTooLarge as error:
             return problems.answer(error, request)

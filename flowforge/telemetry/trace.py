@@ -4,6 +4,7 @@ A context variable, so that logs, runs and outgoing calls find it without being 
 """
 
 import os
+import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,11 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+# ids have to be unique, not secret: a generator of ours costs no system call. Each process seeds its own.
+_ids = random.Random()  # noqa: S311  see above
+os.register_at_fork(after_in_child=_ids.seed)
+
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
@@ -46,9 +52,13 @@ def begin(traceparent: str | None = None) -> Trace:
     """A fresh span: in the trace of `traceparent` if that is valid, else in a new trace."""
     parent = parse(traceparent) if traceparent else None
     if parent is None:
-        fresh = os.urandom(24).hex()
-        return Trace(fresh[:32], fresh[32:])
-    return Trace(parent.trace_id, os.urandom(8).hex(), parent.flags)
+        return Trace(_fresh(128), _fresh(64))
+    return Trace(parent.trace_id, _fresh(64), parent.flags)
+
+
+def _fresh(bits: int) -> str:
+    """So many random bits in hex digits; not all of them zero, which W3C forbids."""
+    return f"{_ids.getrandbits(bits) or 1:0{bits // 4}x}"
 
 
 def current() -> Trace | None:
