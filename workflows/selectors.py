@@ -28,10 +28,14 @@ def get_workflow(caller: Caller, workflow_id: uuid.UUID | str, scope: str) -> Wo
     return get_visible(Workflow.objects.all(), caller, workflow_id, scope)
 
 
-def current_version(workflow_id: uuid.UUID) -> WorkflowVersion:
-    """The version that new runs take, its workflow loaded with it: one query. Raises NotFound."""
+def current_version(workflow_id: uuid.UUID, *, caller: Caller | None = None) -> WorkflowVersion:
+    """The version that new runs take, with its workflow and project: one query.
+
+    Raises NotFound; for a `caller`, also where it cannot see the workflow.
+    """
+    versions = WorkflowVersion.objects.all() if caller is None else WorkflowVersion.objects.visible_to(caller)
     found = (
-        WorkflowVersion.objects.select_related("workflow")
+        versions.select_related("workflow__project")
         .filter(workflow_id=workflow_id, version=F("workflow__version"))
         .first()
     )

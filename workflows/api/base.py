@@ -13,7 +13,7 @@ from flowforge.projects.scoping import get_visible
 from workflows import present
 from workflows.models import WorkflowVersion
 from workflows.ports import runs_port
-from workflows.selectors import current_version, get_workflow
+from workflows.selectors import current_version
 
 READ = "workflows:read"
 WRITE = "workflows:write"
@@ -24,8 +24,9 @@ class WorkflowViews(ApiViewSet):
 
     def current(self, workflow_id: uuid.UUID, scope: str = READ) -> WorkflowVersion:
         """The current version of a workflow that the caller may see (404) and use with `scope` (403)."""
-        get_workflow(self.caller, workflow_id, scope)
-        return current_version(workflow_id)
+        version = current_version(workflow_id, caller=self.caller)
+        self.caller.require(scope, version.workflow.project_id)
+        return version
 
     def meant_project(self, project_id: uuid.UUID | str | None) -> Project | None:
         """The project that a reading call means: the one given (404 if unseen), else the caller's only one."""

@@ -22,6 +22,7 @@ from workflows.api.serializers import (
 
 Operation = dict[str, Any]
 
+_IF_MATCH = "Go on only if this is still the workflow's `ETag` (412)."
 _ID = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
 _PROJECT = "01981f5e-0000-7000-8000-000000000001"
 _AT = "2026-01-01T12:00:00.123456Z"
@@ -120,6 +121,7 @@ DUPLICATE: Final[Operation] = {
     ],
 }
 ROLLBACK: Final[Operation] = {
+    "parameters": [OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description=_IF_MATCH)],
     "request": RollbackBody,
     "responses": WorkflowShown,
     "examples": [_asked({"version": 2}), _given({**_WHOLE, "version": 4})],

@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from flowforge.api.idempotency import idempotent
+from flowforge.api.pagination import page_params, slice_of
 from flowforge.api.serializers import body
 from flowforge.api.views import Bare
 from flowforge.core.errors import Fault, MalformedRequest
@@ -139,4 +140,4 @@ class StepTypeViewSet(WorkflowViews):
             }
             for kind in step_types().all()
         ]
-        return self.ok(shown, meta={"cursor": None, "has_more": False})
+        return self.ok(slice_of(shown, page_params(request)))

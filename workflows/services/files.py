@@ -35,13 +35,14 @@ _DEFINITION_RANK: Final = {
     name: rank for rank, name in enumerate(("config", "input_schema", "nodes", "edges", "output"))
 }
 
-_TAG: Final = {"type": "string", "minLength": 1, "maxLength": MAX_TAG_LENGTH}
+_TRIMMED: Final = r"^\S([\s\S]*\S)?$"  # as the API's own fields are
+_TAG: Final = {"type": "string", "pattern": _TRIMMED, "maxLength": MAX_TAG_LENGTH}
 ENTRY_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["name"],
     "additionalProperties": False,
     "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        "name": {"type": "string", "pattern": _TRIMMED, "maxLength": MAX_NAME_LENGTH},
         "description": {"type": "string", "maxLength": MAX_DESCRIPTION_LENGTH},
         "tags": {"type": "array", "maxItems": MAX_TAGS, "items": _TAG},
         "status": {"enum": [*STATUSES, *(status.upper() for status in STATUSES)]},

@@ -135,10 +135,14 @@ def archive_workflow(
 
 
 def _lock(workflow_id: uuid.UUID, precondition: Precondition | None) -> WorkflowVersion:
-    """Its current version, with the workflow's row held to the end of the transaction. Raises NotFound."""
+    """Its current version, with the workflow's row held to the end of the transaction.
+
+    Raises NotFound, and Conflict (409) in an archived project.
+    """
     if not Workflow.objects.select_for_update().filter(pk=workflow_id).exists():
         raise NotFound
     current = current_version(workflow_id)
+    require_active(current.workflow.project)
     if precondition is not None:
         precondition(current)
     return current

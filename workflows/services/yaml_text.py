@@ -34,6 +34,7 @@ _FLOAT: Final = re.compile(
 )
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
 _BOOLS: Final = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+_ODD_BREAKS: Final = frozenset("\r\x85\u2028\u2029")  # unquoted, YAML 1.1 would read them as line breaks
 _COLLECTION_TAGS: Final = (None, "!", f"{_TAG}map", f"{_TAG}seq")
 
 
@@ -193,7 +194,10 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     """Several lines as a block, so that code and instructions stay readable."""
-    return dumper.represent_scalar(f"{_TAG}str", value, style="|" if "\n" in value else None)
+    style = "|" if "\n" in value else None
+    if not _ODD_BREAKS.isdisjoint(value):
+        style = '"'
+    return dumper.represent_scalar(f"{_TAG}str", value, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -27,7 +27,7 @@ def test_it_works(
     client.get(path).expect(200)
     with query_counter() as queries:
         data = client.get(path).expect(200).data
-    assert count(queries) == 3  # may it be seen, its current version, its newest run
+    assert count(queries) == 2  # its current version, its newest run
     assert (data["id"], data["name"], data["version"]) == (str(workflow.pk), "Daily import", 1)
     assert [node["id"] for node in data["nodes"]] == ["a", "b"]
 
@@ -188,6 +188,18 @@ def test_a_run_of_the_layer_above_counts(client: ApiClient, workflow: Workflow, 
     data = client.get(path).expect(200).data
     assert (data["last_run_id"], data["last_run_status"]) == (str(run.pk), "running")
     client.delete(path).expect(409)
+
+
+def test_it_rejects_changes_in_an_archived_project(
+    client_as: Callable[..., ApiClient], workflow: Workflow, path: str
+) -> None:
+    owner = client_as("owner")
+    Project.objects.filter(pk=workflow.project_id).update(status=Project.Status.ARCHIVED)
+    owner.get(path).expect(200)
+    owner.patch(path, {"name": "Changed"}).expect(409)
+    owner.post(f"{path}:rollback", {"version": 1}).expect(409)
+    owner.post(f"{path}:duplicate", {}).expect(409)
+    owner.delete(path).expect(409)
 
 
 def test_another_projects_workflow_stays(stranger: ApiClient, workflow: Workflow, other_project: Project) -> None:

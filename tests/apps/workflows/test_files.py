@@ -181,6 +181,7 @@ def test_import_rejects_a_name_that_means_several(client: ApiClient, workflow: W
         ("a: &a [x, *a]", 400),
         ("name: !!python/name:os.system x", 400),
         ("just text", 422),
+        ('name: " "', 422),
         ("definitions: []\nmore: 1", 422),
         (json.dumps([{"name": str(n)} for n in range(501)]), 422),
     ],

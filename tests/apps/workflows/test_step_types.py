@@ -25,6 +25,14 @@ def test_it_works(client: ApiClient, project: Project) -> None:
     assert (found["transform"], found["python"]) == (False, True)
 
 
+def test_it_comes_in_pages(client: ApiClient) -> None:
+    everything = client.get(URL, limit=100).expect(200).data
+    first = client.get(URL, limit=2).expect(200)
+    assert first.meta["has_more"]
+    second = client.get(URL, limit=2, cursor=first.meta["cursor"]).expect(200)
+    assert first.data + second.data == everything[:4]
+
+
 def test_without_a_project_nothing_is_said_of_allowing(
     client_as: Callable[..., ApiClient], project: Project, other_project: Project
 ) -> None:

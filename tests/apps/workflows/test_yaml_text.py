@@ -13,7 +13,33 @@ from workflows.services.yaml_text import dump, load
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 words = st.sampled_from(
-    ["on", "no", "true", "null", "~", "", "1e3", "0o17", "0x1F", "010", "12:30", "2026-01-01", ".inf", "<<", "="]
+    [
+        "a\x85b",
+        "a\u2028b",
+        "a\r\nb",
+        " a\n b \n",
+        "\n",
+        "\ufeff",
+        "\t",
+        "a: b",
+        "- a",
+        "#",
+        "on",
+        "no",
+        "true",
+        "null",
+        "~",
+        "",
+        "1e3",
+        "0o17",
+        "0x1F",
+        "010",
+        "12:30",
+        "2026-01-01",
+        ".inf",
+        "<<",
+        "=",
+    ]
 )
 documents = st.recursive(
     leaves | texts | words,
