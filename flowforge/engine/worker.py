@@ -26,7 +26,7 @@ from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
 from flowforge.kernel.definition import Definition
 
-MAX_BATCH = 64
+MAX_BATCH = 128
 SHORT_BATCH_SECONDS = 0.1  # a batch under this lets the next one double
 COMMIT_WINDOW_SECONDS = 0.02  # results wait at most so long for company
 
@@ -123,7 +123,7 @@ class Batch:
         taken = step_store.settle_steps(self.run.id, settlements, clock.now()) if settlements else []
         failpoint("result.after_commit")
         stopped = len(settlements) < len(done)
-        if stopped or any(_concerns_driver(self.run.id, self.plan.definition, each.row) for each in taken):
+        if stopped or _concerns_driver(self.run.id, self.plan.definition, [each.row for each in taken]):
             driver.drive(self.run.id)
 
     def _settlement(self, row: StepRow, result: Result) -> Settlement:
@@ -131,20 +131,22 @@ class Batch:
         return Settlement(row=row, events=events, cost=cost)
 
 
-def _concerns_driver(run_id: uuid.UUID, definition: Definition, row: StepRow) -> bool:
-    """Whether the run can move on because of this: a timer to set, a failure to judge, or a successor that is free.
+def _concerns_driver(run_id: uuid.UUID, definition: Definition, rows: list[StepRow]) -> bool:
+    """Whether the run can move on because of these: a timer to set, a failure to judge, or a successor that is free.
 
     A join whose other sources are still on their way would only be looked at in vain: the last of them asks.
     """
-    if row.status != "completed":
+    if any(row.status != "completed" for row in rows):
         return True
-    edges = definition.outgoing[row.node_id]
-    if not edges:
-        return not step_store.any_live(run_id, None)
-    for edge in edges:
-        if definition.by_id[edge.target].join != "all":
-            return True
-        sources = {incoming.source for incoming in definition.incoming[edge.target]} - {row.node_id}
-        if not sources or not step_store.any_live(run_id, sources):
-            return True
-    return False
+    settled = {row.node_id for row in rows}
+    if any(not definition.outgoing[node_id] for node_id in settled) and not step_store.any_live(run_id, None):
+        return True
+    targets = {edge.target for node_id in settled for edge in definition.outgoing[node_id]}
+    return any(_may_begin(run_id, definition, target, settled) for target in targets)
+
+
+def _may_begin(run_id: uuid.UUID, definition: Definition, target: str, settled: set[str]) -> bool:
+    if definition.by_id[target].join != "all":
+        return True
+    sources = {edge.source for edge in definition.incoming[target]} - settled
+    return not sources or not step_store.any_live(run_id, sources)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -15,6 +16,7 @@ from flowforge.core.json import Json
 _INSERT_CHUNK = 400  # rows a statement
 
 
+@cache
 def is_postgres() -> bool:
     return connection.vendor == "postgresql"
 
