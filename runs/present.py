@@ -26,11 +26,11 @@ Shown = dict[str, Json]
 
 
 class RunRow(NamedTuple):
-    """A run. A double underscore leads to another table, as in the ORM."""
+    """A run, of `runs.selectors.named_runs`."""
 
     id: Key
     workflow_id: Key
-    workflow__name: str
+    workflow_name: str
     version_id: Key
     workflow_version: int
     project_id: Key
@@ -98,7 +98,7 @@ def run(row: RunRow) -> Shown:
     return {
         "id": key(row.id),
         "workflow_id": key(row.workflow_id),
-        "workflow_name": row.workflow__name,
+        "workflow_name": row.workflow_name,
         "workflow_version": row.workflow_version,
         "project_id": key(row.project_id),
         "status": row.status,
@@ -162,7 +162,7 @@ def row_of(instance: Run) -> RunRow:
     return RunRow(**values)
 
 
-_columns_of = attrgetter(*(name.replace("__", ".") for name in RunRow._fields))
+_columns_of = attrgetter(*("workflow.name" if name == "workflow_name" else name for name in RunRow._fields))
 
 
 def _step(node: Node, row: StepRow, logs: Sequence[Shown]) -> Shown:

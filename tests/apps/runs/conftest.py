@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from flowforge.api.models import RateWindow
 from flowforge.core import clock
 from flowforge.projects.models import Project
 from runs.models import Run, RunEvent, StepRun
@@ -74,3 +77,18 @@ def end() -> Callable[..., Run]:
         return run
 
     return write
+
+
+class OwnQueries(CaptureQueriesContext):
+    """Statements without those that count calls, which depend on where they are counted."""
+
+    @property
+    def statements(self) -> list[str]:
+        found = [query["sql"] for query in self.captured_queries]
+        return [sql for sql in found if RateWindow._meta.db_table not in sql]
+
+
+@pytest.fixture
+def own_queries() -> OwnQueries:
+    """`with own_queries: …` then `assert len(own_queries.statements) == 3`."""
+    return OwnQueries(connection)

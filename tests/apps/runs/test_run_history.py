@@ -81,13 +81,13 @@ def test_it_rejects_a_foreign_cursor(client, run, chain):
     client.get(steps_path(run), limit=0).expect(400)
 
 
-def test_a_page_of_steps_takes_three_queries(client, run, step, query_counter):
+def test_a_page_of_steps_takes_three_queries(client, run, step, own_queries):
     client.get(steps_path(run))
 
-    with query_counter() as queries:
+    with own_queries:
         client.get(steps_path(run)).expect(200)
 
-    assert len(queries) == 3
+    assert len(own_queries.statements) == 3
 
 
 # --- logs ---------------------------------------------------------------------------------------------------------
@@ -182,11 +182,11 @@ def test_it_rejects_a_place_that_cannot_be_meant(client, run, name, value):
     assert client.get(events_path(run), **{name: value}).expect(400).code == "invalid_query"
 
 
-def test_history_takes_two_queries(client, step, log_lines, query_counter):
+def test_history_takes_two_queries(client, step, log_lines, own_queries):
     log_lines(step, 50)
     client.get(events_path(step.run))
 
-    with query_counter() as queries:
+    with own_queries:
         client.get(events_path(step.run)).expect(200)
 
-    assert len(queries) == 2
+    assert len(own_queries.statements) == 2
