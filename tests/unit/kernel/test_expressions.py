@@ -242,6 +242,8 @@ def test_it_rejects_values_that_do_not_fit(text: str) -> None:
 
 
 def test_an_error_says_what_and_where() -> None:
+    with pytest.raises(ExpressionError, match="^unexpected '}}'$"):
+        compile_expression("a }} b")
     with pytest.raises(ExpressionError) as caught:
         evaluate("{{ inputs.count + inputs.rows.total }}")
     assert str(caught.value) == caught.value.message == "inputs.rows is not defined"
