@@ -137,7 +137,12 @@ class SqlStore:
 
 @functools.cache
 def store() -> RateStore:
-    """The store of this installation; `store.cache_clear()` forgets it and, in memory, all windows."""
+    """The store of this process; `store.cache_clear()` forgets it and, in memory, all windows."""
+    return new_store()
+
+
+def new_store() -> RateStore:
+    """Redis where there is one, else PostgreSQL, else (a single process) memory."""
     cache_url: str = settings.CACHE_URL
     if cache_url.startswith(("redis", "unix")):
         return RedisStore(cache_url)

@@ -11,8 +11,9 @@ from tests.support.api import ApiClient
 
 
 @pytest.fixture(autouse=True)
-def _kit() -> Iterator[None]:
-    rates.store.cache_clear()
+def _kit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    store = rates.MemoryStore()  # goes by the frozen clock and needs no database, whatever the lane has
+    monkeypatch.setattr(rates, "store", lambda: store)
     Things.rows, Things.made = {}, 0
     with override_settings(ROOT_URLCONF="tests.apps.api.kit"):
         yield

@@ -18,15 +18,7 @@ LEFT = "X-RateLimit-Remaining"
 RESET = "X-RateLimit-Reset"
 
 
-@pytest.fixture
-def memory(monkeypatch) -> MemoryStore:
-    """Whatever the lane has: a store that goes by the frozen clock."""
-    store = MemoryStore()
-    monkeypatch.setattr(rates, "store", lambda: store)
-    return store
-
-
-def test_it_works(caller, frozen_clock, memory):
+def test_it_works(caller, frozen_clock):
     client = caller("workflows:read;3/m")
     told = [client.get("/v1/things/me").expect(200).headers for _ in range(3)]
     assert [entry[LEFT] for entry in told] == ["2", "1", "0"]
@@ -39,7 +31,7 @@ def test_it_works(caller, frozen_clock, memory):
     assert client.get("/v1/things/me").expect(200).headers[LEFT] == "2"
 
 
-def test_it_rejects_a_burst_over_the_limit_from_many_threads(caller, settings, memory):
+def test_it_rejects_a_burst_over_the_limit_from_many_threads(caller, settings):
     """8 threads, 100 calls each, over the whole path of a request."""
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "general": "500/m"}
     start = threading.Barrier(8)
@@ -108,6 +100,21 @@ def test_each_store_lets_exactly_the_limit_through(store):
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(hammer, range(8))) == 250
+
+
+@pytest.mark.parametrize(
+    ("cache_url", "engine", "expected"),
+    [
+        ("", "django.db.backends.sqlite3", MemoryStore),
+        ("", "django.db.backends.postgresql", SqlStore),
+        ("redis://127.0.0.1:1/0", "django.db.backends.sqlite3", RedisStore),
+        ("rediss://127.0.0.1:1/0", "django.db.backends.postgresql", RedisStore),
+    ],
+)
+def test_the_installation_decides_on_the_store(monkeypatch, settings, cache_url, engine, expected):
+    settings.CACHE_URL = cache_url
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
+    assert isinstance(rates.new_store(), expected)
 
 
 def test_a_flood_of_addresses_is_forgotten(monkeypatch):
