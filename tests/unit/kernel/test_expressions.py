@@ -242,7 +242,7 @@ def test_it_rejects_values_that_do_not_fit(text: str) -> None:
 
 
 def test_an_error_says_what_and_where() -> None:
-    with pytest.raises(ExpressionError, match="^unexpected '}}'$"):
+    with pytest.raises(ExpressionError, match=r"^unexpected '}}'$"):
         compile_expression("a }} b")
     with pytest.raises(ExpressionError) as caught:
         evaluate("{{ inputs.count + inputs.rows.total }}")
