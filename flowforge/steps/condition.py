@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from flowforge.core.errors import Fault
 from flowforge.steps.base import BaseStep, Completed, Context, Kind, Outcome
-from flowforge.steps.values import holds_expression, truth
+from flowforge.steps.values import faults_of_plain_text, truth
 
 
 class Condition(BaseStep):
@@ -34,14 +34,7 @@ class Condition(BaseStep):
     }
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
-        """A text without `{{` would always be true: its author forgot the braces."""
-        expression = config["expression"]
-        if not isinstance(expression, str) or holds_expression(expression):
-            return []
-        if expression.strip().lower() in ("", "true", "false"):
-            return []
-        detail = "plain text is always true; write an expression in {{ … }}"
-        return [Fault(pointer="/expression", code="not_an_expression", detail=detail)]
+        return faults_of_plain_text(config["expression"])
 
     def branches(self, config: Mapping[str, Any]) -> frozenset[str] | None:  # noqa: ARG002  always these
         return frozenset({"true", "false"})

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.steps.base import BaseStep, Completed, Context, Kind, Outcome
-from flowforge.steps.values import holds_expression, text
+from flowforge.steps.values import faults_of_plain_text, holds_expression, text
 
 
 class Switch(BaseStep):
@@ -38,6 +39,9 @@ class Switch(BaseStep):
         "required": ["value", "branch"],
         "properties": {"value": {}, "branch": {"type": "string"}},
     }
+
+    def check(self, config: Mapping[str, Any]) -> list[Fault]:
+        return faults_of_plain_text(config["expression"])
 
     def branches(self, config: Mapping[str, Any]) -> frozenset[str] | None:
         cases, default = config.get("cases", {}), config.get("default")

@@ -1,6 +1,7 @@
 """Rendered values as steps read them: what counts as true, and how a value is written as text."""
 
 from flowforge.core import json
+from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 
 
@@ -19,3 +20,11 @@ def text(value: Json) -> str:
 def holds_expression(value: object) -> bool:
     """Is this a string that is rendered before the step runs?"""
     return isinstance(value, str) and "{{" in value
+
+
+def faults_of_plain_text(value: object) -> list[Fault]:
+    """Of the `expression` of a branching step: plain text always takes the same way, its author forgot the braces."""
+    if not isinstance(value, str) or holds_expression(value):
+        return []
+    detail = "plain text always gives the same; write an expression in {{ … }}"
+    return [Fault(pointer="/expression", code="not_an_expression", detail=detail)]

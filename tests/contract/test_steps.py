@@ -1,6 +1,7 @@
 """What every step type owes the engine, asked of each in turn. A new type is added to CASES; a test says so."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flowforge.core.jsonschema import compile_schema
 from flowforge.core.redaction import Redactor
@@ -31,6 +33,7 @@ class Case:
 
     good: MakeConfig
     bad: Mapping[str, Config]  # by the pointer of the one fault
+    # of those that have effects:
     failing: tuple[MakeConfig, str] | None = None  # a config, and the code it fails with
     endless: MakeConfig | None = None  # runs until it is stopped; says `busy` once it runs
     secret: MakeConfig | None = None  # holds CANARY where a secret belongs, and lets it out if anything does
@@ -58,13 +61,12 @@ CASES: dict[str, Case] = {
         bad={"/expression": {"expression": "inputs.a > 1"}, "/else": {"expression": True, "else": 1}},
     ),
     "switch": Case(
-        good=lambda _: {"expression": "a", "cases": {"first": "a"}, "default": "other"},
-        bad={"/default": {"expression": "a", "default": 3}, "/cases": {"expression": "a", "cases": []}},
+        good=lambda _: {"expression": 3, "cases": {"first": 3}, "default": "other"},
+        bad={"/default": {"expression": 1, "default": 3}, "/cases": {"expression": 1, "cases": []}},
     ),
     "delay": Case(
         good=lambda _: {"duration": "5m"},
         bad={"/duration": {"duration": "soon"}, "/until": {"until": 5}},
-        failing=(lambda _: {"until": "tomorrow"}, "invalid_config"),
     ),
     "http": Case(
         good=lambda stub: {"method": "POST", "url": stub.url, "json": {"a": 1}},
@@ -102,31 +104,31 @@ CASES: dict[str, Case] = {
 
 pytestmark = pytest.mark.processes
 
+TYPES = {step_type.name: step_type for step_type in default_registry().all()}
+with_effects = pytest.mark.parametrize(
+    "step_type", [name for name, step_type in TYPES.items() if step_type.kind == "effect"], indirect=True
+)
 
-@pytest.fixture(params=default_registry().names())
+
+@pytest.fixture(params=TYPES)
 def step_type(request: pytest.FixtureRequest) -> StepType:
-    found = default_registry().get(request.param)
-    assert found is not None
-    return found
+    return TYPES[request.param]
 
 
 @pytest.fixture
 def case(step_type: StepType) -> Case:
     assert step_type.name in CASES, "a new step type: say here what it owes"
-    return CASES[step_type.name]
+    found = CASES[step_type.name]
+    if step_type.kind == "effect":
+        assert found.failing, "whatever has effects can fail"
+        assert found.endless, "and last"
+        assert found.secret, "and let a secret out"
+    return found
 
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
     return Attempt(home=tmp_path)
-
-
-def given(wanted: Any, step_type: StepType) -> Any:
-    """A case's config, if the type has one of this sort: pure types do not fail, last or keep secrets."""
-    if wanted is None:
-        assert step_type.kind == "pure", "whatever has effects can fail, last, and let a secret out"
-        pytest.skip("a pure type")
-    return wanted
 
 
 def faults(step_type: StepType, config: Config) -> list[str]:
@@ -178,17 +180,21 @@ def test_its_branch_is_one_that_it_names(step_type: StepType, case: Case, attemp
     assert not labels or branch in labels
 
 
+@with_effects
 def test_a_failure_is_a_value(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
-    make, code = given(case.failing, step_type)
+    assert case.failing is not None
+    make, code = case.failing
     outcome = attempt.run(step_type, make(stub))
     assert isinstance(outcome, Failed)
     assert outcome.code == code
     assert outcome.message
 
 
+@with_effects
 @pytest.mark.parametrize("reason", ["cancelled", "timeout"])
 def test_it_stops_when_told_to(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub, reason: str) -> None:
-    config = given(case.endless, step_type)(stub)
+    assert case.endless is not None
+    config = case.endless(stub)
     attempt.cancel_after("busy", reason)
     threading.Thread(target=lambda: stub.arrived.wait(30) and attempt.cancel.cancel(reason), daemon=True).start()
     with pytest.raises(StepCancelled, match=reason):
@@ -196,8 +202,10 @@ def test_it_stops_when_told_to(step_type: StepType, case: Case, attempt: Attempt
     assert list(attempt.home.glob("scratch/*")) == []
 
 
+@with_effects
 def test_it_does_not_begin_when_told_before(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
-    config = given(case.endless, step_type)(stub)
+    assert case.endless is not None
+    config = case.endless(stub)
     attempt.cancel.cancel("cancelled")
     started = time.monotonic()
     with pytest.raises(StepCancelled, match="cancelled"):
@@ -206,13 +214,28 @@ def test_it_does_not_begin_when_told_before(step_type: StepType, case: Case, att
     assert attempt.lines == []
 
 
+@with_effects
 def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
     """What the engine stores is masked by the run's secrets; nothing may be in a spelling that the mask misses."""
-    config = given(case.secret, step_type)(stub)
-    outcome = attempt.run(step_type, config)
+    assert case.secret is not None
+    outcome = attempt.run(step_type, case.secret(stub))
     assert isinstance(outcome, Failed)
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
     if step_type.name == "http":  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "steps.md"
+SECTION = re.compile(r"^## `(\w+)`$(.*?)(?=^## )", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_its_examples_in_the_documentation_are_valid(step_type: StepType) -> None:
+    section = dict(SECTION.findall(PAGE.read_text())).get(step_type.name, "")
+    examples = [yaml.safe_load(example) for example in EXAMPLE.findall(section)]
+    assert examples, "docs/steps.md has no section with an example"
+    for example in examples:
+        assert example["type"] == step_type.name
+        assert faults(step_type, example["config"]) == []

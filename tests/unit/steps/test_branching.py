@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowforge.steps.base import Completed
+from flowforge.steps.base import Completed, StepType
 from flowforge.steps.condition import Condition
 from flowforge.steps.switch import Switch
 from tests.support.steps import Attempt
@@ -20,15 +20,17 @@ def test_it_works(attempt: Attempt) -> None:
     assert attempt.run(Condition(), {"expression": 3 > 2}) == Completed(output={"result": True}, branch="true")
 
 
-@pytest.mark.parametrize("text", ["inputs.total > 1000", "1", "yes"])
-def test_it_rejects_text_that_would_always_be_true(text: str) -> None:
-    (fault,) = Condition().check({"expression": text})
+@pytest.mark.parametrize("step_type", [Condition(), Switch()])
+@pytest.mark.parametrize("text", ["inputs.total > 1000", "1", "true", ""])
+def test_it_rejects_plain_text(step_type: StepType, text: str) -> None:
+    (fault,) = step_type.check({"expression": text})
     assert (fault.pointer, fault.code) == ("/expression", "not_an_expression")
 
 
-@pytest.mark.parametrize("expression", ["{{ inputs.a }}", "true", " False ", "", True, 0, None, []])
-def test_it_accepts_expressions_and_plain_truth(expression: Any) -> None:
-    assert Condition().check({"expression": expression}) == []
+@pytest.mark.parametrize("step_type", [Condition(), Switch()])
+@pytest.mark.parametrize("expression", ["{{ inputs.a }}", "is {{ inputs.a }}", True, 0, None, []])
+def test_it_accepts_expressions_and_values(step_type: StepType, expression: Any) -> None:
+    assert step_type.check({"expression": expression}) == []
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,20 @@ def test_nothing_is_left_of_a_worker_that_is_killed(tmp_path: Path) -> None:
         with os.fdopen(handle) as file:
             assert select.select([file], [], [], 10)[0], "still there"
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+PROTECTED = """
+import ctypes, sys
+sys.path.insert(0, sys.argv[1])
+from flowforge.steps.process import protect_this_process
+PR_GET_DUMPABLE = 3
+print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE))
+protect_this_process()
+print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE))
+"""
+
+
+def test_a_worker_can_hide_its_memory_and_environment_from_commands() -> None:
+    """Where dumping is off, /proc/<pid>/environ and mem are root's alone (proc(5)); root itself reads everything."""
+    argv = [sys.executable, "-c", PROTECTED, str(Path(__file__).parents[3])]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "1\n0\n"
