@@ -60,6 +60,21 @@ def test_it_rejects_who_may_not(
     getattr(client_as("editor"), method)(path, *body).expect(allowed)
 
 
+def test_a_right_in_one_project_is_none_in_another(
+    client_as: Callable[..., ApiClient], workflow: Workflow, path: str, other_project: Project
+) -> None:
+    viewer_here = client_as("viewer")
+    other_project.memberships.create(user=workflow.project.members.get(), role="owner")
+    viewer_here.get(path).expect(200)
+    viewer_here.patch(path, {"name": "Changed"}).expect(403)
+    viewer_here.put(path, {"name": "Changed"}).expect(403)
+    viewer_here.delete(path).expect(403)
+    viewer_here.post(f"{path}:rollback", {"version": 1}).expect(403)
+    viewer_here.post(f"/v1/projects/{workflow.project_id}/workflows", {"name": "x"}).expect(403)
+    viewer_here.post(f"{path}:duplicate", {}).expect(403)
+    viewer_here.post(f"{path}:duplicate", {"project_id": str(other_project.pk)}).expect(201)
+
+
 @pytest.mark.parametrize("method", ["get", "patch", "delete"])
 def test_it_rejects_ids_of_nothing(client: ApiClient, method: str) -> None:
     arguments: list[Any] = [{}] if method == "patch" else []
