@@ -14,7 +14,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 from flowforge.api import problems, throttling
 from flowforge.core.errors import BodyTooLarge, FlowForgeError, MalformedRequest, MethodNotAllowed, RateLimited
-from flowforge.telemetry import trace
+from flowforge.telemetry import spans
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -37,12 +37,10 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        here = trace.begin(request.META.get("HTTP_TRACEPARENT"))
-        token = trace.enter(here)
-        try:
+        name = request.method if request.method in METHODS else "HTTP"
+        with spans.serving(request.META.get("HTTP_TRACEPARENT"), name) as here:
             response = self._answer(request)
-        finally:
-            trace.leave(token)
+            spans.note({"url.path": request.path, "http.response.status_code": response.status_code})
         response["X-Trace-Id"] = here.trace_id
         return response
 

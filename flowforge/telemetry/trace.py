@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -69,15 +69,6 @@ def current() -> Trace | None:
 def current_or_new() -> Trace:
     """Where we are; outside of any trace a new one (which isn't set)."""
     return _current.get() or begin()
-
-
-def enter(trace: Trace) -> Token[Trace | None]:
-    """Set the current trace; give the token to `leave`. For hot paths; others use `using`."""
-    return _current.set(trace)
-
-
-def leave(token: Token[Trace | None]) -> None:
-    _current.reset(token)
 
 
 @contextmanager
