@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from flowforge.core.errors import Fault
 from flowforge.core.jsonschema import compile_schema
+from flowforge.kernel.validation import validate
 
 OPEN: Mapping[str, Any] = {"type": "object"}
 
@@ -57,6 +59,23 @@ CATALOGUE = FakeCatalogue(
     FakeStep(name="switch", kind="pure", labels=frozenset()),
     FakeStep(name="approval", labels=frozenset({"approved", "rejected", "expired"})),
 )
+
+
+def faults_of(document: Any, **options: Any) -> list[tuple[str, str]]:
+    """(pointer, code) of each error."""
+    return [(fault.pointer, fault.code) for fault in validate(document, CATALOGUE, **options).errors]
+
+
+def step(node_id: str = "a", **fields: Any) -> dict[str, Any]:
+    """A node without needs."""
+    return {"id": node_id, "type": "transform", **fields}
+
+
+def chain(*ids: str) -> dict[str, Any]:
+    """A document of nodes one after the other."""
+    edges = [{"source": a, "target": b} for a, b in pairwise(ids)]
+    return {"nodes": [step(node) for node in ids], "edges": edges}
+
 
 STORABLE_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)
 NODE_IDS = st.from_regex(r"[a-z_][a-z0-9_-]{0,7}", fullmatch=True)

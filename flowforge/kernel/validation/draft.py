@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from flowforge.core.errors import Fault
 from flowforge.kernel.document import as_label
-from flowforge.kernel.expressions import Reference, compile_template
+from flowforge.kernel.expressions import Reference, compile_expression, compile_template
 from flowforge.kernel.graph import Upstream, topological_order
 
 
@@ -121,15 +121,19 @@ class Draft:
             found[index] = [fault.under(f"/nodes/{index}/config") for fault in faults]
         return found
 
-    def read_by(self, text: str) -> list[Reference]:
-        """What the expressions in a text read, sorted. Raises ExpressionError."""
-        if text not in self._read:
-            self._read[text] = sorted(compile_template(text).references, key=str)
-        return self._read[text]
+    def reads(self, text: str) -> list[Reference]:
+        """What the expressions within a text read, sorted. Raises ExpressionError."""
+        if text not in self._reads:
+            self._reads[text] = sorted(compile_template(text).references, key=str)
+        return self._reads[text]
 
     @cached_property
-    def _read(self) -> dict[str, list[Reference]]:
+    def _reads(self) -> dict[str, list[Reference]]:
         return {}  # parsing is most of the work, and large definitions repeat themselves
+
+    def condition_reads(self, text: str) -> list[Reference]:
+        """What a condition, a single expression with or without braces, reads, sorted. Raises ExpressionError."""
+        return sorted(compile_expression(text).references, key=str)
 
     def branches_of(self, index: int, node: Mapping[str, Any]) -> frozenset[str] | None:
         """The labels that a node can give; empty where any text may be right, or nothing is known."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flowforge.core.errors import Fault
-from flowforge.kernel.document import as_expression
 from flowforge.kernel.expressions import ExpressionError, Reference
 from flowforge.kernel.validation.draft import Draft, strings, suggestion
 
@@ -37,7 +36,7 @@ def faults(draft: Draft) -> Iterator[Fault]:
     for edge in draft.sound_edges:
         if edge.when is not None and "{{" in edge.when:
             place = _place(draft, IN_RUN, edge.source, itself=True)
-            yield from _text(draft, place, edge.when, f"/edges/{edge.index}/when")
+            yield from _condition(draft, place, edge.when, f"/edges/{edge.index}/when")
     for name in ("concurrency", "rate_limit", "debounce", "on_failure"):
         roots = IN_RUN if name == "on_failure" else BEFORE_RUN
         yield from _value(draft, Place(roots=roots), draft.config.get(name), f"/config/{name}")
@@ -52,9 +51,8 @@ def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
     if node.get("template_id") is not None:
         roots |= {"parameters"}
     yield from _value(draft, _place(draft, roots, node_id), node.get("config"), f"{at}/config")
-    when = as_expression(node.get("when"))
-    if when is not None:
-        yield from _text(draft, _place(draft, IN_RUN, node_id), when, f"{at}/when")
+    if isinstance(node.get("when"), str):
+        yield from _condition(draft, _place(draft, IN_RUN, node_id), node["when"], f"{at}/when")
     yield from _value(draft, _place(draft, IN_RUN, node_id), node.get("cache"), f"{at}/cache")
     undo = node.get("compensate") or {}
     place = _place(draft, IN_STEP, node_id, itself=True)
@@ -76,16 +74,23 @@ def _place(draft: Draft, roots: frozenset[str], node_id: str, *, itself: bool = 
 def _value(draft: Draft, place: Place, value: Any, pointer: str) -> Iterator[Fault]:
     for at, text in strings(value, pointer):
         if "{{" in text:
-            yield from _text(draft, place, text, at)
+            yield from _expression(draft, place, draft.reads, text, at)
 
 
-def _text(draft: Draft, place: Place, text: str, at: str) -> Iterator[Fault]:
+def _condition(draft: Draft, place: Place, text: str, at: str) -> Iterator[Fault]:
+    return _expression(draft, place, draft.condition_reads, text, at)
+
+
+def _expression(
+    draft: Draft, place: Place, reads: Callable[[str], list[Reference]], text: str, at: str
+) -> Iterator[Fault]:
     try:
-        read = draft.read_by(text)
+        references = reads(text)
     except ExpressionError as error:
-        yield Fault(pointer=at, code=error.code, detail=str(error))
+        where = "" if error.position is None else f" (at character {error.position})"
+        yield Fault(pointer=at, code=error.code, detail=f"{error.message}{where}")
         return
-    for reference in read:
+    for reference in references:
         if reference.root not in place.roots:
             yield Fault(pointer=at, code="unknown_name", detail=_unknown_name(reference.root, place.roots))
         elif reference.root == "steps" and reference.name is not None:

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from flowforge.core.errors import Fault
-from flowforge.kernel.document import as_expression
 from flowforge.kernel.validation.draft import Draft
 
 
@@ -19,8 +18,8 @@ def warnings(draft: Draft) -> Iterator[Fault]:
 def _constants(draft: Draft) -> Iterator[Fault]:
     """A `when` that reads nothing always says the same."""
     for index, node in draft.nodes:
-        when = as_expression(node.get("when"))
-        if when is not None and not draft.read_by(when):
+        when = node.get("when")
+        if when is not None and (isinstance(when, bool) or not draft.condition_reads(when)):
             detail = "this condition reads nothing: it says the same in every run"
             yield Fault(pointer=f"/nodes/{index}/when", code="constant_condition", detail=detail)
 

@@ -14,46 +14,47 @@ def node(**fields: Any) -> dict[str, Any]:
     return {"id": "a", "type": "http", **fields}
 
 
+FULL: dict[str, Any] = {
+    "nodes": [
+        node(
+            name="A",
+            config={"url": "x"},
+            retry={"max_attempts": 5},
+            timeout="30s",
+            priority=2,
+            join="any",
+            when="inputs.x > 1",
+            on_error="continue",
+            queue="gpu",
+            cache={"key": "{{ inputs.x }}", "ttl": "1h"},
+            template_id="t",
+            template_version=2,
+            position={"x": 1, "y": 2},
+            compensate={"type": "http", "config": {"url": "undo"}, "timeout": "1m"},
+        ),
+        {"id": "b", "type": "http"},
+    ],
+    "edges": [{"source": "a", "target": "b", "on": "always", "when": True}],
+    "config": {
+        "max_concurrency": 4,
+        "timeout": "PT1H",
+        "priority": 7,
+        "retry_policy": {"initial_delay": "2s"},
+        "concurrency": {"key": "{{ inputs.c }}", "limit": 3, "on_conflict": "reject"},
+        "rate_limit": {"limit": "100/m"},
+        "debounce": {"key": "k", "delay": "30s"},
+        "expires_in": "1d",
+        "expected_duration": 600,
+        "on_failure": {"workflow_id": "w"},
+        "budget": {"cost": 1},
+    },
+    "input_schema": {"type": "object"},
+    "output": "{{ steps.a.output }}",
+}
+
+
 def test_it_works_with_everything_given() -> None:
-    definition = load(
-        {
-            "nodes": [
-                node(
-                    name="A",
-                    config={"url": "x"},
-                    retry={"max_attempts": 5},
-                    timeout="30s",
-                    priority=2,
-                    join="any",
-                    when="inputs.x > 1",
-                    on_error="continue",
-                    queue="gpu",
-                    cache={"key": "{{ inputs.x }}", "ttl": "1h"},
-                    template_id="t",
-                    template_version=2,
-                    position={"x": 1, "y": 2},
-                    compensate={"type": "http", "config": {"url": "undo"}, "timeout": "1m"},
-                ),
-                {"id": "b", "type": "http"},
-            ],
-            "edges": [{"source": "a", "target": "b", "on": "always", "when": True}],
-            "config": {
-                "max_concurrency": 4,
-                "timeout": "PT1H",
-                "priority": 7,
-                "retry_policy": {"initial_delay": "2s"},
-                "concurrency": {"key": "{{ inputs.c }}", "limit": 3, "on_conflict": "reject"},
-                "rate_limit": {"limit": "100/m"},
-                "debounce": {"key": "k", "delay": "30s"},
-                "expires_in": "1d",
-                "expected_duration": 600,
-                "on_failure": {"workflow_id": "w"},
-                "budget": {"cost": 1},
-            },
-            "input_schema": {"type": "object"},
-            "output": "{{ steps.a.output }}",
-        }
-    )
+    definition = load(FULL)
     first = definition.by_id["a"]
     assert (first.retry.max_attempts, first.retry.initial_delay, first.timeout_seconds) == (5, 2.0, 30)
     assert (first.name, first.priority, first.join, first.on_error, first.queue) == ("A", 2, "any", "continue", "gpu")
