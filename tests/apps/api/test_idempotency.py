@@ -1,8 +1,11 @@
 """Idempotency-Key: sent twice, done once; whatever happens to the first call."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
 
 from flowforge.api import idempotency
@@ -143,3 +146,22 @@ def ok_until(status: str, original):
         return original(self, data, **kwargs)
 
     return ok
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_calls_at_once_one_does_the_work(caller):
+    start = threading.Barrier(6)
+
+    def call(_: int) -> int:
+        client = caller("workflows:write")
+        start.wait()
+        try:
+            return client.post("/v1/things", {"name": "one"}, headers=KEY).status
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(call, range(6)))
+    assert Project.objects.count() == 1
+    assert set(statuses) <= {201, 409}
+    assert 201 in statuses
