@@ -68,38 +68,41 @@ def main(arguments: list[str]) -> int:
 def second_lane(folder: Path) -> Iterator[Lane | None]:
     """The lane of real servers, as far as they can be had; None when there is none at all."""
     with contextlib.ExitStack() as stack:
-        database = _url_of("DATABASE_URL", servers.postgres, folder / "postgres", stack)
-        broker = _url_of("BROKER_URL", servers.valkey, folder / "valkey", stack)
+        database = _given("DATABASE_URL") or _started("PostgreSQL", servers.postgres, folder, stack)
+        broker = _given("BROKER_URL") or _started("Valkey", servers.valkey, folder, stack)
         if not database and not broker:
             yield None
             return
-        names = (_name(database, "PostgreSQL", "SQLite"), _name(broker, "Valkey", "in-process broker"))
-        urls = {"DATABASE_URL": database, "BROKER_URL": broker}
-        yield Lane(name=" + ".join(names), urls={key: url for key, url in urls.items() if url})
+        name = f"{database.name if database else 'SQLite'} + {broker.name if broker else 'in-process broker'}"
+        found = {"DATABASE_URL": database, "BROKER_URL": broker}
+        yield Lane(name=name, urls={variable: server.url for variable, server in found.items() if server})
 
 
-def _url_of(
-    variable: str,
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    name: str
+    url: str
+
+
+def _given(variable: str) -> Server | None:
+    url = os.environ.get(variable)
+    return Server(name=f"{NAMES.get(scheme := urlsplit(url).scheme, scheme)} (given)", url=url) if url else None
+
+
+def _started(
+    name: str,
     start: Callable[[Path], contextlib.AbstractContextManager[str]],
     folder: Path,
     stack: contextlib.ExitStack,
-) -> str:
-    """The URL given from outside, else that of a server started here; "" (and a loud line) when there is neither."""
-    if given := os.environ.get(variable):
-        return given
-    folder.mkdir()
+) -> Server | None:
+    """A server that lives as long as `stack`; None, and a loud line, when it cannot be had."""
+    own = folder / name.lower()
+    own.mkdir()
     try:
-        return stack.enter_context(start(folder))
+        return Server(name=name, url=stack.enter_context(start(own)))
     except servers.CannotStart as error:
-        print(f"\n!!! NOT TESTED: {folder.name} cannot be had: {error}\n", flush=True)
-        return ""
-
-
-def _name(url: str, own: str, without: str) -> str:
-    if not url:
-        return without
-    scheme = urlsplit(url).scheme
-    return f"{NAMES.get(scheme, scheme)} (given)" if url in os.environ.values() else own
+        print(f"\n!!! NOT TESTED: {name} cannot be had: {error}\n", flush=True)
+        return None
 
 
 def run(lane: Lane, arguments: list[str], folder: Path) -> Result:
