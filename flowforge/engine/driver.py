@@ -37,17 +37,10 @@ from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import alarm
+from flowforge.kernel.dispatch import dispatchable, next_wake
 from flowforge.kernel.expressions import ExpressionError, truthy
-from flowforge.kernel.machine import (
-    EvaluationFailed,
-    RunChange,
-    RunState,
-    StepChange,
-    StepState,
-    decide,
-    dispatchable,
-    next_wake,
-)
+from flowforge.kernel.machine import EvaluationFailed, decide
+from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState
 from runs import waiting
 
 PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"

@@ -8,7 +8,7 @@ from flowforge.core.json import Json
 from flowforge.engine.store.rows import ClaimedRun, EventRow, RunUpdate, StepRow
 from flowforge.engine.store.steps import count, started_event
 from flowforge.kernel.definition import Node
-from flowforge.kernel.machine import RunChange, StepChange
+from flowforge.kernel.runstate import RunChange, StepChange
 
 
 class Journal:

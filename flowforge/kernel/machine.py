@@ -7,18 +7,14 @@ no network: equal states, moments and evaluators give equal decisions. Every rul
 The cost of a decision follows what has changed since the last one, not the size of the graph.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
-from flowforge.kernel.definition import Definition, Edge, Node
-from flowforge.kernel.states import ENDED_RUN_STATUSES, ENDED_STEP_STATUSES, RunStatus, StepStatus
+from flowforge.kernel.definition import Edge, Node
+from flowforge.kernel.runstate import Decisions, Error, RunChange, RunState, StepChange, StepState
+from flowforge.kernel.states import RunStatus
 
 MAX_LOST = 3  # workers lost in a row after which a step is taken to be what kills them
-
-Error = Mapping[str, Any]  # {"code", "message", "details"?}
 
 
 class EvaluationFailed(Exception):
@@ -32,118 +28,6 @@ class EvaluationFailed(Exception):
 
 Evaluate = Callable[[str, "StepState | None"], bool]
 """(expression, the edge's source or None for a node's own `when`) -> its truth; raises EvaluationFailed"""
-
-
-@dataclass(slots=True, kw_only=True)
-class StepState:
-    """What the machine has to know of a step that has begun or ended."""
-
-    node: Node
-    status: StepStatus = "pending"
-    attempt: int = 0
-    available_at: datetime | None = None  # pending, retrying: may start from then on; waiting: is over then
-    lease_expires_at: datetime | None = None  # running: when its worker is taken to be lost
-    lost_count: int = 0
-    branch: str | None = None
-    error: Error | None = None
-    finished_at: datetime | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.status in ENDED_STEP_STATUSES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepChange:
-    """A step has this status now."""
-
-    node: Node
-    status: StepStatus  # pending: it is ready to start
-    error: Error | None = None
-    reason: str | None = None  # for the event: `when`, `unreachable`, `worker_lost`, `waited` …
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunChange:
-    """The run has this status now, and this event says so."""
-
-    status: RunStatus
-    event: str
-    error: Error | None = None
-    reason: str | None = None
-
-
-@dataclass(slots=True)
-class Decisions:
-    """What was decided, in the order in which it has to be recorded."""
-
-    changes: list[StepChange | RunChange] = field(default_factory=list)
-
-    @property
-    def begun(self) -> list[Node]:
-        """Nodes whose step is ready to start now and was not before."""
-        return [c.node for c in self.changes if isinstance(c, StepChange) and c.status == "pending"]
-
-
-class RunState:
-    """A run as the machine sees it: its steps, and for each node how many of its incoming edges are settled."""
-
-    def __init__(
-        self,
-        definition: Definition,
-        *,
-        status: RunStatus = "pending",
-        started: bool = False,
-        run_at: datetime | None = None,
-        deadline_at: datetime | None = None,
-    ) -> None:
-        self.definition = definition
-        self.status: RunStatus = status
-        self.started = started
-        self.run_at = run_at
-        self.deadline_at = deadline_at
-        self.cancel_requested = False
-        self.pause_requested = False
-        self.steps: dict[str, StepState] = {}
-        self.live: dict[str, StepState] = {}
-        self.unhandled: list[StepState] = []  # failed steps that no edge has taken
-        self._unsettled = {node: len(edges) for node, edges in definition.incoming.items()}
-        self._fired: dict[str, int] = {}
-        self._spread_next: deque[StepState] = deque()
-        self._ready: dict[str, None] = {}  # joins that are satisfied, not begun yet; in the order of their readiness
-        self._roots_done = False
-
-    # --- what the shell tells the machine -------------------------------------------------------------------------
-
-    def restore(self, step: StepState) -> None:
-        """Take over a step as it was recorded; before the first decision."""
-        self.steps[step.node.id] = step
-        if step.ended:
-            self._spread_next.append(step)
-        else:
-            self.live[step.node.id] = step
-
-    def settle(
-        self,
-        node_id: str,
-        status: StepStatus,
-        *,
-        now: datetime,
-        branch: str | None = None,
-        error: Error | None = None,
-    ) -> None:
-        """A live step has ended: as its worker recorded it, or as a pure step was evaluated."""
-        step = self.live.pop(node_id)
-        step.status, step.branch, step.error, step.finished_at = status, branch, error, now
-        self._spread_next.append(step)
-
-    @property
-    def ended(self) -> bool:
-        return self.status in ENDED_RUN_STATUSES
-
-    @property
-    def running_count(self) -> int:
-        return sum(1 for step in self.live.values() if step.status == "running")
 
 
 def decide(state: RunState, now: datetime, evaluate: Evaluate) -> Decisions:
@@ -160,38 +44,6 @@ def decide(state: RunState, now: datetime, evaluate: Evaluate) -> Decisions:
         _advance(state, found, now, evaluate)
         _conclude(state, found)
     return found
-
-
-def dispatchable(state: RunState, now: datetime) -> list[StepState]:
-    """The steps that may start right now, first things first, as many as `max_concurrency` leaves room for."""
-    if state.pause_requested or state.ended:
-        return []
-    room = state.definition.config.max_concurrency - state.running_count
-    if room <= 0:
-        return []
-    due = [
-        step
-        for step in state.live.values()
-        if step.status in ("pending", "retrying") and (step.available_at is None or step.available_at <= now)
-    ]
-    if len(due) > 1:
-        due.sort(key=lambda step: (-step.node.priority, step.node.position))
-    return due[:room]
-
-
-def next_wake(state: RunState, now: datetime) -> datetime | None:
-    """When someone has to look at this run again; None: only an outside event can move it."""
-    if state.ended:
-        return None
-    if not state.started and state.run_at is not None and state.run_at > now:
-        return state.run_at
-    moments = [state.deadline_at] if state.deadline_at is not None else []
-    for step in state.live.values():
-        if step.status == "running":
-            moments.append(step.lease_expires_at or now)
-        elif step.available_at is not None and not (state.pause_requested and step.status != "waiting"):
-            moments.append(step.available_at)
-    return min(moments, default=None)
 
 
 # --- the rules ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,37 @@
+"""Which steps may start now, and when to look again: asked by the driver, and by whoever explains a run."""
+
+from datetime import datetime
+
+from flowforge.kernel.runstate import RunState, StepState
+
+
+def dispatchable(state: RunState, now: datetime) -> list[StepState]:
+    """The steps that may start right now, first things first, as many as `max_concurrency` leaves room for."""
+    if state.pause_requested or state.ended:
+        return []
+    room = state.definition.config.max_concurrency - state.running_count
+    if room <= 0:
+        return []
+    due = [
+        step
+        for step in state.live.values()
+        if step.status in ("pending", "retrying") and (step.available_at is None or step.available_at <= now)
+    ]
+    if len(due) > 1:
+        due.sort(key=lambda step: (-step.node.priority, step.node.position))
+    return due[:room]
+
+
+def next_wake(state: RunState, now: datetime) -> datetime | None:
+    """When someone has to look at this run again; None: only an outside event can move it."""
+    if state.ended:
+        return None
+    if not state.started and state.run_at is not None and state.run_at > now:
+        return state.run_at
+    moments = [state.deadline_at] if state.deadline_at is not None else []
+    for step in state.live.values():
+        if step.status == "running":
+            moments.append(step.lease_expires_at or now)
+        elif step.available_at is not None and not (state.pause_requested and step.status != "waiting"):
+            moments.append(step.available_at)
+    return min(moments, default=None)

@@ -1,0 +1,124 @@
+"""A run as the machine sees it, and what the machine says of it. Values alone: no rule is here."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flowforge.kernel.definition import Definition, Node
+from flowforge.kernel.states import ENDED_RUN_STATUSES, ENDED_STEP_STATUSES, RunStatus, StepStatus
+
+Error = Mapping[str, Any]  # {"code", "message", "details"?}
+
+
+@dataclass(slots=True, kw_only=True)
+class StepState:
+    """What the machine has to know of a step that has begun or ended."""
+
+    node: Node
+    status: StepStatus = "pending"
+    attempt: int = 0
+    available_at: datetime | None = None  # pending, retrying: may start from then on; waiting: is over then
+    lease_expires_at: datetime | None = None  # running: when its worker is taken to be lost
+    lost_count: int = 0
+    branch: str | None = None
+    error: Error | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED_STEP_STATUSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChange:
+    """A step has this status now."""
+
+    node: Node
+    status: StepStatus  # pending: it is ready to start
+    error: Error | None = None
+    reason: str | None = None  # for the event: `when`, `unreachable`, `worker_lost`, `waited` …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChange:
+    """The run has this status now, and this event says so."""
+
+    status: RunStatus
+    event: str
+    error: Error | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What was decided, in the order in which it has to be recorded."""
+
+    changes: list[StepChange | RunChange] = field(default_factory=list)
+
+    @property
+    def begun(self) -> list[Node]:
+        """Nodes whose step is ready to start now and was not before."""
+        return [c.node for c in self.changes if isinstance(c, StepChange) and c.status == "pending"]
+
+
+class RunState:
+    """A run as the machine sees it: its steps, and for each node how many of its incoming edges are settled."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        status: RunStatus = "pending",
+        started: bool = False,
+        run_at: datetime | None = None,
+        deadline_at: datetime | None = None,
+    ) -> None:
+        self.definition = definition
+        self.status: RunStatus = status
+        self.started = started
+        self.run_at = run_at
+        self.deadline_at = deadline_at
+        self.cancel_requested = False
+        self.pause_requested = False
+        self.steps: dict[str, StepState] = {}
+        self.live: dict[str, StepState] = {}
+        self.unhandled: list[StepState] = []  # failed steps that no edge has taken
+        self._unsettled = {node: len(edges) for node, edges in definition.incoming.items()}
+        self._fired: dict[str, int] = {}
+        self._spread_next: deque[StepState] = deque()
+        self._ready: dict[str, None] = {}  # joins that are satisfied, not begun yet; in the order of their readiness
+        self._roots_done = False
+
+    # --- what the shell tells the machine -------------------------------------------------------------------------
+
+    def restore(self, step: StepState) -> None:
+        """Take over a step as it was recorded; before the first decision."""
+        self.steps[step.node.id] = step
+        if step.ended:
+            self._spread_next.append(step)
+        else:
+            self.live[step.node.id] = step
+
+    def settle(
+        self,
+        node_id: str,
+        status: StepStatus,
+        *,
+        now: datetime,
+        branch: str | None = None,
+        error: Error | None = None,
+    ) -> None:
+        """A live step has ended: as its worker recorded it, or as a pure step was evaluated."""
+        step = self.live.pop(node_id)
+        step.status, step.branch, step.error, step.finished_at = status, branch, error, now
+        self._spread_next.append(step)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED_RUN_STATUSES
+
+    @property
+    def running_count(self) -> int:
+        return sum(1 for step in self.live.values() if step.status == "running")

@@ -1,0 +1,478 @@
+"""The machine against a second, naive reading of the same rules: generated graphs, any order of results."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise, product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowforge.kernel.definition import Definition, Edge, Node, RunConfig
+from flowforge.kernel.dispatch import dispatchable, next_wake
+from flowforge.kernel.machine import MAX_LOST, EvaluationFailed, decide
+from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState
+from flowforge.kernel.states import (
+    ENDED_STEP_STATUSES,
+    RUN_STATUSES,
+    RUN_TRANSITIONS,
+    STEP_STATUSES,
+    STEP_TRANSITIONS,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = timedelta(seconds=1)
+TRUE, FALSE, BROKEN = "{{ true }}", "{{ false }}", "{{ broken }}"
+
+
+def evaluate(text: str, _source: StepState | None) -> bool:
+    if text == BROKEN:
+        raise EvaluationFailed("expression_error", "broken")
+    return text == TRUE
+
+
+# --- generated graphs ---------------------------------------------------------------------------------------------
+
+
+@st.composite
+def definitions(draw: st.DrawFn, max_nodes: int = 9) -> Definition:
+    """Any graph without cycles, with every kind of edge, join, label and condition."""
+    count = draw(st.integers(0, max_nodes))
+    nodes = tuple(
+        Node(
+            id=f"n{place}",
+            position=place,
+            type="test",
+            join=draw(st.sampled_from(["all", "any", "strict"])),
+            when=draw(st.sampled_from([None, None, None, TRUE, FALSE, BROKEN])),
+            on_error=draw(st.sampled_from(["fail", "fail", "continue"])),
+            priority=draw(st.integers(-1, 1)),
+        )
+        for place in range(count)
+    )
+    pairs = [(source, target) for source in range(count) for target in range(source + 1, count)]
+    chosen = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=14)) if pairs else []
+    edges = tuple(
+        Edge(
+            position=place,
+            source=f"n{source}",
+            target=f"n{target}",
+            on=draw(st.sampled_from(["success", "success", "failure", "always"])),
+            when=draw(st.sampled_from([None, None, "left", "right", TRUE, FALSE, BROKEN])),
+        )
+        for place, (source, target) in enumerate(chosen)
+    )
+    return Definition(nodes=nodes, edges=edges, config=RunConfig(max_concurrency=draw(st.integers(1, 4))))
+
+
+@dataclass(frozen=True)
+class Script:
+    """What each step will do, and in which order things happen."""
+
+    fails: frozenset[str]
+    branches: Mapping[str, str | None]
+    seed: int
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> Script:
+    names = [f"n{place}" for place in range(9)]
+    return Script(
+        fails=draw(st.frozensets(st.sampled_from(names))),
+        branches={name: draw(st.sampled_from([None, "left", "right"])) for name in names},
+        seed=draw(st.integers(0, 2**16)),
+    )
+
+
+# --- the second reading -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Expected:
+    """The contract read naively: node by node in topological order, which here is the order of their numbers."""
+
+    statuses: dict[str, str] = field(default_factory=dict)
+    unhandled: list[str] = field(default_factory=list)
+
+
+def expect(definition: Definition, script: Script) -> Expected:
+    found = Expected()
+    for node in definition.nodes:
+        found.statuses[node.id] = _expect_node(definition, node, script, found)
+    for node in definition.nodes:
+        if found.statuses[node.id] == "failed" and node.on_error != "continue":
+            taken = [
+                _fires(edge, definition, script, found) for edge in definition.outgoing[node.id] if edge.on != "success"
+            ]
+            if not any(fired is True for fired in taken):
+                found.unhandled.append(node.id)
+    return found
+
+
+def _expect_node(definition: Definition, node: Node, script: Script, found: Expected) -> str:
+    verdicts = [_fires(edge, definition, script, found) for edge in definition.incoming[node.id]]
+    if verdicts:
+        fired = [verdict is True for verdict in verdicts]
+        ready = {"all": any(fired), "any": any(fired), "strict": all(fired)}[node.join]
+        if not ready:
+            return "skipped"
+    if node.when == BROKEN:
+        return "failed"
+    if node.when == FALSE:
+        return "skipped"
+    return "failed" if node.id in script.fails else "completed"
+
+
+def _fires(edge: Edge, definition: Definition, script: Script, found: Expected) -> bool:
+    status = found.statuses[edge.source]
+    source = definition.by_id[edge.source]
+    if status == "completed":
+        applies = edge.on != "failure"
+    elif status == "failed":
+        applies = edge.on != "success" or source.on_error == "continue"
+    else:
+        applies = False
+    if not applies or edge.when is None:
+        return applies
+    if edge.when in (TRUE, FALSE):
+        return edge.when == TRUE
+    # a step that failed, or never ran, has no branch
+    return status == "completed" and edge.when == script.branches[edge.source]
+
+
+def without_broken_edges(definition: Definition) -> Definition:
+    """The second reading leaves out what an edge's broken expression does; a test of its own covers it."""
+    edges = tuple(edge for edge in definition.edges if edge.when != BROKEN)
+    return Definition(nodes=definition.nodes, edges=edges, config=definition.config)
+
+
+# --- a shell around the machine -----------------------------------------------------------------------------------
+
+
+class Shell:
+    """Does what the driver does, without a database: starts what may start, settles in a random order."""
+
+    def __init__(self, definition: Definition, script: Script) -> None:
+        self.definition = definition
+        self.script = script
+        self.random = random.Random(script.seed)
+        self.now = NOW
+        self.state = RunState(definition)
+        self.begun: list[str] = []
+        self.settled: list[str] = []
+        self.statuses: dict[str, str] = {}
+        self.run_events: list[str] = []
+        self.run_statuses = ["pending"]
+        self.most_running = 0
+
+    def decide(self) -> None:
+        for change in decide(self.state, self.now, evaluate).changes:
+            if isinstance(change, RunChange):
+                self.run_events.append(change.event)
+                self.run_statuses.append(change.status)
+            else:
+                self._step_changed(change)
+
+    def _step_changed(self, change: StepChange) -> None:
+        before = self.statuses.get(change.node.id)
+        assert before not in ENDED_STEP_STATUSES, f"{change.node.id} was {before} already"
+        self.statuses[change.node.id] = change.status
+        if change.status == "pending":
+            assert change.node.id not in self.begun
+            self.begun.append(change.node.id)
+        elif change.status in ENDED_STEP_STATUSES:
+            self.settled.append(change.node.id)
+
+    def act(self) -> bool:
+        """Start what may start, or end one step; False if there is nothing to do."""
+        due = dispatchable(self.state, self.now)
+        running = [step for step in self.state.live.values() if step.status == "running"]
+        if due and (not running or self.random.random() < 0.6):
+            due[0].status = "running"
+            due[0].attempt += 1
+            due[0].lease_expires_at = self.now + timedelta(seconds=8)
+            self.most_running = max(self.most_running, len(running) + 1)
+            return True
+        if running:
+            self._settle(self.random.choice(running).node.id)
+            return True
+        return False
+
+    def _settle(self, node_id: str) -> None:
+        failed = node_id in self.script.fails
+        status = "failed" if failed else "completed"
+        branch = None if failed else self.script.branches[node_id]
+        self.state.settle(node_id, status, now=self.now, branch=branch, error={"code": "x"} if failed else None)
+        self.statuses[node_id] = status
+        self.settled.append(node_id)
+
+    def reload(self) -> None:
+        """As after the death of the process: the machine sees only what was recorded."""
+        old = self.state
+        self.state = RunState(self.definition, status=old.status, started=old.started, deadline_at=old.deadline_at)
+        self.state.cancel_requested, self.state.pause_requested = old.cancel_requested, old.pause_requested
+        for step in old.steps.values():
+            self.state.restore(step)
+
+    def go(self, *, reloads: bool = False) -> None:
+        for _ in range(1000):
+            self.decide()
+            if self.state.ended:
+                return
+            if reloads and self.random.random() < 0.4:
+                self.reload()
+                continue
+            assert self.act(), "nothing to do, and yet the run goes on"
+        raise AssertionError("the run does not end")
+
+
+# --- properties ---------------------------------------------------------------------------------------------------
+
+
+def test_it_works() -> None:
+    definition = Definition(
+        nodes=(Node(id="a", position=0, type="t"), Node(id="b", position=1, type="t")),
+        edges=(Edge(position=0, source="a", target="b"),),
+    )
+    shell = Shell(definition, Script(frozenset(), {"a": None, "b": None}, 1))
+    shell.go()
+    assert shell.statuses == {"a": "completed", "b": "completed"}
+    assert shell.run_events == ["run.started", "run.completed"]
+
+
+@given(definitions(), scripts())
+@settings(max_examples=400)
+def test_it_agrees_with_the_second_reading(definition: Definition, script: Script) -> None:
+    definition = without_broken_edges(definition)
+    shell = Shell(definition, script)
+    shell.go()
+    expected = expect(definition, script)
+    assert shell.statuses == expected.statuses
+    assert shell.state.status == ("failed" if expected.unhandled else "completed")
+    assert {step.node.id for step in shell.state.unhandled} == set(expected.unhandled)
+
+
+@given(definitions(), scripts())
+@settings(max_examples=200)
+def test_a_reload_at_any_moment_changes_nothing(definition: Definition, script: Script) -> None:
+    definition = without_broken_edges(definition)
+    shell = Shell(definition, script)
+    shell.go(reloads=True)
+    assert shell.statuses == expect(definition, script).statuses
+
+
+@given(definitions(), scripts())
+@settings(max_examples=200)
+def test_no_step_begins_before_its_join_is_satisfied(definition: Definition, script: Script) -> None:
+    shell = Shell(definition, script)
+    settled_before: dict[str, set[str]] = {}
+    original = shell._step_changed
+
+    def watch(change: StepChange) -> None:
+        if change.status == "pending":
+            settled_before[change.node.id] = set(shell.settled)
+        original(change)
+
+    shell._step_changed = watch  # type: ignore[method-assign]  # to see the moment
+    shell.go()
+    for node_id, settled in settled_before.items():
+        sources = {edge.source for edge in definition.incoming[node_id]}
+        if definition.by_id[node_id].join == "any":
+            assert not sources or sources & settled
+        else:
+            assert sources <= settled
+
+
+@given(definitions(), scripts())
+@settings(max_examples=200)
+def test_every_step_ends_once_and_limits_hold(definition: Definition, script: Script) -> None:
+    shell = Shell(definition, script)
+    shell.go()
+    assert sorted(shell.settled) == sorted(node.id for node in definition.nodes)
+    assert shell.most_running <= definition.config.max_concurrency
+
+
+@given(definitions(), scripts(), st.integers(0, 12))
+@settings(max_examples=200)
+def test_cancelling_at_any_moment_ends_everything(definition: Definition, script: Script, moment: int) -> None:
+    shell = Shell(definition, script)
+    for _ in range(moment):
+        shell.decide()
+        if shell.state.ended or not shell.act():
+            break
+    if shell.state.ended:
+        return
+    shell.state.cancel_requested = True
+    shell.decide()
+    assert shell.state.status == "cancelled"
+    assert set(shell.statuses.values()) <= set(ENDED_STEP_STATUSES)
+    assert len(shell.statuses) == len(definition.nodes)
+    assert next_wake(shell.state, shell.now) is None
+    assert decide(shell.state, shell.now, evaluate).changes == []
+
+
+@given(definitions(), scripts(), st.integers(0, 12))
+@settings(max_examples=200)
+def test_pausing_at_any_moment_begins_nothing(definition: Definition, script: Script, moment: int) -> None:
+    definition = without_broken_edges(definition)
+    shell = Shell(definition, script)
+    for _ in range(moment):
+        shell.decide()
+        if shell.state.ended or not shell.act():
+            break
+    if shell.state.ended:
+        return
+    shell.state.pause_requested = True
+    begun = list(shell.begun)
+    for _ in range(50):
+        shell.decide()
+        if not shell.act():
+            break
+    assert shell.begun == begun
+    shell.state.pause_requested = False
+    if not shell.state.ended:
+        shell.go()
+    assert shell.statuses == expect(definition, script).statuses
+
+
+@given(definitions(), scripts())
+@settings(max_examples=100)
+def test_lost_workers_change_nothing(definition: Definition, script: Script) -> None:
+    """Each step's first worker is lost."""
+    definition = without_broken_edges(definition)
+    shell = Shell(definition, script)
+    lost: set[str] = set()
+    for _ in range(1000):
+        shell.decide()
+        if shell.state.ended:
+            break
+        running = [step for step in shell.state.live.values() if step.status == "running"]
+        first = [step for step in running if step.node.id not in lost]
+        if not first:
+            assert shell.act()
+            continue
+        lost.update(step.node.id for step in first)
+        shell.now += timedelta(seconds=9)
+        for step in running:
+            step.lease_expires_at = shell.now if step in first else shell.now + timedelta(seconds=8)
+        shell.decide()
+        assert all(step.status == "retrying" for step in first)
+    assert shell.state.ended
+    assert shell.statuses == expect(definition, script).statuses
+
+
+# --- single rules -------------------------------------------------------------------------------------------------
+
+
+def one_node(**fields: Any) -> RunState:
+    return RunState(Definition(nodes=(Node(id="a", position=0, type="t", **fields),), edges=()))
+
+
+def start(state: RunState) -> StepState:
+    decide(state, NOW, evaluate)
+    [step] = dispatchable(state, NOW)
+    step.status, step.attempt, step.lease_expires_at = "running", 1, NOW + LATER
+    return step
+
+
+def test_an_edge_that_cannot_be_evaluated_fails_its_target() -> None:
+    definition = Definition(
+        nodes=(Node(id="a", position=0, type="t"), Node(id="b", position=1, type="t")),
+        edges=(Edge(position=0, source="a", target="b", when=BROKEN),),
+    )
+    shell = Shell(definition, Script(frozenset(), {"a": None}, 1))
+    shell.go()
+    assert shell.statuses["b"] == "failed"
+    assert shell.state.steps["b"].error == {"code": "expression_error", "message": "broken"}
+
+
+def test_a_worker_lost_three_times_in_a_row_fails_the_step() -> None:
+    state = one_node()
+    decide(state, NOW, evaluate)
+    for loss in range(1, MAX_LOST + 1):
+        [step] = dispatchable(state, NOW + 10 * loss * LATER)
+        step.status, step.attempt, step.lease_expires_at = "running", step.attempt + 1, NOW + 10 * loss * LATER + LATER
+        decide(state, NOW + 10 * loss * LATER + 2 * LATER, evaluate)
+    assert state.steps["a"].error is not None
+    assert state.steps["a"].error["code"] == "worker_lost"
+    assert state.status == "failed"
+
+
+def test_a_wait_that_is_over_completes() -> None:
+    state = one_node()
+    step = start(state)
+    step.status, step.available_at = "waiting", NOW + 5 * LATER
+    decide(state, NOW, evaluate)
+    assert state.status == "waiting"
+    assert next_wake(state, NOW) == NOW + 5 * LATER
+    found = decide(state, NOW + 5 * LATER, evaluate)
+    assert state.status == "completed"
+    assert [change.status for change in found.changes] == ["completed", "completed"]
+
+
+def test_a_run_waits_for_its_time() -> None:
+    definition = Definition(nodes=(Node(id="a", position=0, type="t"),), edges=())
+    state = RunState(definition, run_at=NOW + LATER)
+    assert decide(state, NOW, evaluate).changes == []
+    assert next_wake(state, NOW) == NOW + LATER
+    decide(state, NOW + LATER, evaluate)
+    assert state.status == "running"
+
+
+def test_a_run_out_of_time_fails() -> None:
+    state = RunState(
+        Definition(nodes=(Node(id="a", position=0, type="t"),), edges=(), config=RunConfig(timeout_seconds=5))
+    )
+    start(state)
+    state.live["a"].lease_expires_at = NOW + 100 * LATER
+    assert next_wake(state, NOW) == NOW + 5 * LATER
+    found = decide(state, NOW + 5 * LATER, evaluate)
+    assert state.status == "failed"
+    assert isinstance(found.changes[-1], RunChange)
+    assert found.changes[-1].error == {"code": "timeout", "message": "The run exceeded its timeout."}
+    assert state.steps["a"].status == "cancelled"
+
+
+def test_priorities_go_first_then_the_definition_s_order() -> None:
+    ranks = {"a": 0, "b": 5, "c": 0}
+    nodes = tuple(Node(id=name, position=place, type="t", priority=ranks[name]) for place, name in enumerate(ranks))
+    state = RunState(Definition(nodes=nodes, edges=(), config=RunConfig(max_concurrency=2)))
+    decide(state, NOW, evaluate)
+    assert [step.node.id for step in dispatchable(state, NOW)] == ["b", "a"]
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(RUN_STATUSES, RUN_STATUSES)))
+def test_the_run_table_knows_every_pair(before: str, after: str) -> None:
+    ended = ("completed", "failed", "cancelled")
+    if after in RUN_TRANSITIONS[before]:
+        assert before != after
+        assert before not in ended or after == "running"  # only :retry leaves an end
+    if before == "completed":
+        assert after not in RUN_TRANSITIONS[before]
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(STEP_STATUSES, STEP_STATUSES)))
+def test_the_step_table_knows_every_pair(before: str, after: str) -> None:
+    if before == "completed":
+        assert after not in STEP_TRANSITIONS[before]
+    if before in ENDED_STEP_STATUSES and after in STEP_TRANSITIONS[before]:
+        assert after == "pending"  # only :retry takes a step up again
+
+
+@given(definitions(), scripts())
+@settings(max_examples=200)
+def test_only_transitions_of_the_tables_happen(definition: Definition, script: Script) -> None:
+    shell = Shell(definition, script)
+    seen: set[tuple[str, str]] = set()
+    for _ in range(1000):
+        before = {name: step.status for name, step in shell.state.steps.items()}
+        shell.decide()
+        seen |= {(before[name], step.status) for name, step in shell.state.steps.items() if name in before}
+        if shell.state.ended:
+            break
+        shell.act()
+    assert all(after == before or after in STEP_TRANSITIONS[before] for before, after in seen)
+    assert all(after in RUN_TRANSITIONS[before] for before, after in pairwise(shell.run_statuses))
