@@ -185,14 +185,14 @@ _READ_AS: Final[dict[str, Callable[[str], Json]]] = {
 }
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Quotes what either 1.1 or 1.2 would read as something else than text; no aliases."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
 
 
-def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
     """Several lines as a block, so that code and instructions stay readable."""
     style = "|" if "\n" in value else None
     if not _ODD_BREAKS.isdisjoint(value):
