@@ -73,7 +73,7 @@ class Application:
             request.META["flowforge.body_too_large"] = True
         response = self._handler.get_response(request)
         if response.streaming:
-            return response, map(bytes, response)  # type: ignore[call-overload]  # a streaming response is iterable
+            return response, map(bytes, response)
         assert isinstance(response, HttpResponse)  # noqa: S101  the only other kind
         content = response.content
         response.close()

@@ -16,7 +16,6 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
-from workflows.services.gallery import install_gallery
 
 from flowforge.cli.web import WebServer
 from flowforge.cli.workers import Workers
@@ -26,6 +25,7 @@ from flowforge.engine.store import maintenance
 from flowforge.projects import key_format
 from flowforge.projects.services import people
 from flowforge.projects.services.bootstrap import Bootstrap, ensure_bootstrap
+from workflows.services.gallery import install_gallery
 
 START_SECONDS = 30.0
 STOP_GRACE_SECONDS = 3.0  # a person waits at the other end of Ctrl-C

@@ -48,7 +48,7 @@ class Workers:
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
         _wait_for_executions(5.0)
-        celery_state.should_stop = True
+        celery_state.should_stop = True  # type: ignore[assignment]  # the stubs know its first value alone
         inproc.close()
         for controller in self._controllers:
             controller.stop()

@@ -2,7 +2,6 @@
 
 import hashlib
 import uuid
-from typing import cast
 
 from uuid_utils.compat import uuid7
 
@@ -11,7 +10,7 @@ _LOW_62 = (1 << 62) - 1
 
 def new_id() -> uuid.UUID:
     """A fresh UUIDv7; monotonic within this process."""
-    return cast(uuid.UUID, uuid7())
+    return uuid7()
 
 
 def step_id(run_id: uuid.UUID, node_id: str, index: int | None = None) -> uuid.UUID:

@@ -6,6 +6,7 @@ idle process costs nothing and a message starts within a millisecond.
 
 import threading
 import time
+from collections import defaultdict
 from queue import Empty
 from typing import Any
 
@@ -33,7 +34,7 @@ class Channel(memory.Channel):
     """Queues are shared by all channels of this process."""
 
     queues: dict[str, Any] = {}
-    events: set[Any] = set()
+    events: defaultdict[str, set[Any]] = defaultdict(set)
     do_restore = False
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
@@ -64,13 +65,13 @@ class Transport(virtual.Transport):
     def driver_version(self) -> str:
         return "1"
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # noqa: ARG002  kombu's signature
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:  # noqa: ARG002  kombu's
         """Deliver one message, or raise TimeoutError after `timeout` seconds without one."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             seen = _changes
             try:
-                self.cycle.get(self._deliver, timeout=0)
+                self.cycle.get(self._deliver, timeout=0)  # type: ignore[union-attr]  # set when the transport is made
                 return
             except Empty:
                 pass

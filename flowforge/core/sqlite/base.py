@@ -34,7 +34,7 @@ class Cursor(base.SQLiteCursorWrapper):
         with self.wrapper.in_line_for(query):
             return super().execute(query, params)
 
-    def executemany(self, query: str, param_list: Sequence[Any]) -> Any:
+    def executemany(self, query: str, param_list: Any) -> Any:
         with self.wrapper.in_line_for(query):
             return super().executemany(query, param_list)
 

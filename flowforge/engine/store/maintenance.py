@@ -41,7 +41,8 @@ def expire_all_leases(now: datetime) -> int:
             "UPDATE runs_run SET lease_expires_at = %s, wake_at = %s WHERE lease_expires_at > %s",
             [time_in(now), time_in(now), time_in(now)],
         )
-        return cursor.rowcount
+        expired: int = cursor.rowcount
+    return expired
 
 
 def clock_offset() -> timedelta:

@@ -11,7 +11,7 @@ from workflows.services.gallery import install_gallery
 class Command(BaseCommand):
     help = "Make the demo project with the gallery, the user admin and an API key, unless they are there."
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002  Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:
         access = ensure_access()
         install_gallery(project_id=access.project_id)
         self.stdout.write(f"key     {access.api_key}")
