@@ -89,11 +89,20 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "flowforge.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "flowforge.api.static.StaticMiddleware",
     "flowforge.api.middleware.SessionForAdminMiddleware",
 ]
 CORS_ALLOWED_ORIGINS: list[str] = env.list("FLOWFORGE_CORS_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(v1|api/v1)/"
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-type", "x-api-key", "idempotency-key"),
+    *("if-match", "if-none-match", "last-event-id", "traceparent", "tracestate"),
+)
+CORS_EXPOSE_HEADERS = (
+    *("ETag", "Location", "Retry-After", "X-Trace-Id", "Idempotent-Replayed"),
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+)
 if CORS_ALLOWED_ORIGINS:  # closed by default, and then it costs no call anything
     MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")
 

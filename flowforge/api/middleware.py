@@ -79,6 +79,8 @@ def _refusal(request: HttpRequest) -> FlowForgeError | None:
     """Why this request goes no further, if so."""
     if request.method not in METHODS:
         return MethodNotAllowed(headers={"Allow": ", ".join(METHODS)})
+    if "\x00" in request.path:
+        return MalformedRequest(detail="The path holds a NUL.")  # which databases don't agree on
     if request.path not in _PROBES:
         try:
             request.get_host()
@@ -111,6 +113,7 @@ def _read_body(request: HttpRequest, limit: int) -> None:
     if len(raw) > limit:
         raise BodyTooLarge(detail=f"The body has more than the {limit} bytes that are taken here.")
     request._body = raw  # where HttpRequest.body keeps what it read
+    request.META["CONTENT_LENGTH"] = str(len(raw))  # a chunked body declares none, and DRF would take it for empty
 
 
 def _finish(request: HttpRequest, response: HttpResponse) -> None:

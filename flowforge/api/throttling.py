@@ -97,13 +97,22 @@ def _project(caller: Caller, named: uuid.UUID | None) -> uuid.UUID | None:
 
 
 def _count(request: HttpRequest, bucket: str, whose: str, override: str | None) -> None:
-    verdict = _verdict(bucket, f"{bucket}:{whose}", rates.parse(override or settings.RATE_LIMITS[bucket]))
+    verdict = _verdict(bucket, f"{bucket}:{whose}", _rate(bucket, override))
     setattr(request, _VERDICT, verdict)
     if not verdict.allowed:
         wait = max(1, math.ceil(verdict.reset_at - clock.now().timestamp()))
         raise RateLimited(
             detail=f"At most {verdict.limit} calls of this kind: wait {wait} s.", headers={"Retry-After": str(wait)}
         )
+
+
+def _rate(bucket: str, override: str | None) -> rates.Rate:
+    """What a project says of its own bucket, if that can be read; else what the installation says."""
+    try:
+        return rates.parse(override or settings.RATE_LIMITS[bucket])
+    except ValueError as error:
+        log.warning("a project's rate limit is ignored: %s", error)
+        return rates.parse(settings.RATE_LIMITS[bucket])
 
 
 def _verdict(bucket: str, key: str, rate: rates.Rate) -> Verdict:

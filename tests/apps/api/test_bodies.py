@@ -1,6 +1,7 @@
 """What may come in: strict JSON, known fields, bounded sizes. What goes out: gzip."""
 
 import gzip
+import io
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -130,6 +131,29 @@ def test_it_rejects_a_body_over_the_limit_that_declares_another_length(declared)
     answer = Answer(ApiMiddleware(lambda _: HttpResponse()).process_view(request, view, (), {}))
     assert answer.expect(413).code == "body_too_large"
     assert request._stream.taken == 2 * MIB + 1
+
+
+def test_a_chunked_body_is_read_though_it_declares_no_length():
+    request = HttpRequest()
+    request.method, request.path = "POST", "/v1/things"
+    request.META = {
+        "CONTENT_TYPE": "application/json",
+        "HTTP_HOST": "localhost",
+        "HTTP_X_TEST_CALLER": "workflows:write",
+    }
+    request._stream = io.BytesIO(b'{"name": "much too long"}')
+    view = resolve("/v1/things", urlconf="tests.apps.api.kit").func
+    assert ApiMiddleware(lambda _: HttpResponse()).process_view(request, view, (), {}) is None
+    assert Answer(view(request)).expect(422).pointers == {"/name": "max_length"}
+
+
+def test_it_rejects_a_body_that_the_server_stopped_reading():
+    """flowforge/asgi.py marks what is larger than anything that is taken."""
+    request = HttpRequest()
+    request.method, request.path = "POST", "/v1/things"
+    request.META = {"flowforge.body_too_large": True}
+    view = resolve("/v1/things", urlconf="tests.apps.api.kit").func
+    Answer(ApiMiddleware(lambda _: HttpResponse()).process_view(request, view, (), {})).expect(413)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,10 @@ def test_it_rejects_a_host_that_is_not_ours():
     assert quiet("/v1/things", Host="bad host").expect(400).code == "malformed_request"
 
 
+def test_it_rejects_a_nul_in_the_path(nobody):
+    assert nobody.get("/v1/things/a%00b").expect(400).code == "malformed_request"
+
+
 def test_a_catalogue_names_every_code_once():
     entries = catalogue.entries()
     codes = [entry["code"] for entry in entries]

@@ -154,6 +154,10 @@ def test_it_rejects_floods_of_unknown_routes_and_of_bad_credentials(nobody, call
     caller("admin").get("/v1/things/me").expect(200)  # a known caller has a bucket of its own
 
 
+def test_an_override_that_nobody_can_read_counts_as_none(caller):
+    assert caller("admin;lots").get("/v1/things/me").expect(200).headers[LIMIT] == "1000"
+
+
 def test_runs_have_a_bucket_of_their_own(writer, settings):
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "runs": "1/m"}
     assert writer.post("/v1/things/x:run").expect(200).headers[LIMIT] == "1"
