@@ -76,6 +76,12 @@ def test_it_rejects_what_is_not_one_good_credential(key, headers):
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+def test_it_rejects_two_good_credentials_that_differ(key, project, person, log_in):
+    _, another = keys.insert_key(project=project, name="another", scopes=["runs:read"])
+    for second in (another, log_in(person)["access"]):
+        ApiClient({"X-API-KEY": key, "Authorization": f"Bearer {second}"}).get(ME).expect(401)
+
+
 @pytest.mark.parametrize("name", ["api_key", "API_KEY", "access_token"])
 def test_it_rejects_a_key_in_the_url(key, name):
     assert ApiClient().get(ME, **{name: key}).expect(400).code == "invalid_query"
