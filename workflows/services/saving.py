@@ -65,7 +65,6 @@ def create_workflow(
     return _add_version(workflow, 1, document, caller)
 
 
-@transaction.atomic
 def update_workflow(
     *,
     workflow_id: uuid.UUID,
@@ -79,15 +78,23 @@ def update_workflow(
 
     Raises InvalidBody (422), Conflict (409) on archiving while runs are live, and what `precondition` raises.
     """
-    current = _lock(workflow_id, precondition)
-    base = EMPTY_DEFINITION if replace else current.definition
-    document = None
-    if written.parts or written.faults or replace:
-        document = checked_document(project=current.workflow.project, written=written, base=base)
-    return _store(current, attributes, document, caller)
+    seen = current_version(workflow_id)
+    document = _merged(seen, written, replace)  # before the lock: a check can take seconds, and others wait for it
+    with transaction.atomic():
+        current = _lock(workflow_id, precondition)
+        if current.pk != seen.pk and not replace:
+            document = _merged(current, written, replace)  # somebody was faster: ours goes over theirs
+        return _store(current, attributes, document, caller)
 
 
 @transaction.atomic
+def store_document(
+    *, workflow_id: uuid.UUID, attributes: Attributes, document: Mapping[str, Json], caller: Caller
+) -> WorkflowVersion:
+    """Make a checked document the definition. Raises Conflict (409) as `update_workflow` does."""
+    return _store(_lock(workflow_id), attributes, document, caller)
+
+
 def rollback_workflow(
     *, workflow_id: uuid.UUID, version: int, caller: Caller, precondition: Precondition | None = None
 ) -> WorkflowVersion:
@@ -95,15 +102,16 @@ def rollback_workflow(
 
     Raises InvalidBody (422) where there is no such version, or where its definition may not be stored any more.
     """
-    current = _lock(workflow_id, precondition)
-    old = WorkflowVersion.objects.filter(workflow_id=workflow_id, version=version).first()
+    versions = WorkflowVersion.objects.select_related("workflow__project")
+    old = versions.filter(workflow_id=workflow_id, version=version).first()
     if old is None:
         fault = Fault(pointer="/version", code="unknown_version", detail=f"There is no version {version}.")
         raise InvalidBody(faults=[fault])
-    errors = check(old.definition, current.workflow.project).errors
+    errors = check(old.definition, old.workflow.project).errors
     if errors:
         raise blamed_on("/version", errors)
-    return _store(current, Attributes(), old.definition, caller)
+    with transaction.atomic():
+        return _store(_lock(workflow_id, precondition), Attributes(), old.definition, caller)
 
 
 def duplicate_workflow(
@@ -134,7 +142,16 @@ def archive_workflow(
     return current
 
 
-def _lock(workflow_id: uuid.UUID, precondition: Precondition | None) -> WorkflowVersion:
+def _merged(base: WorkflowVersion, written: Written, replace: bool) -> dict[str, Json] | None:
+    """The document that what was written makes of a version; None where nothing of a definition was written."""
+    if not (written.parts or written.faults or replace):
+        return None
+    return checked_document(
+        project=base.workflow.project, written=written, base=EMPTY_DEFINITION if replace else base.definition
+    )
+
+
+def _lock(workflow_id: uuid.UUID, precondition: Precondition | None = None) -> WorkflowVersion:
     """Its current version, with the workflow's row held to the end of the transaction.
 
     Raises NotFound, and Conflict (409) in an archived project.

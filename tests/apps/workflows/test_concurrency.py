@@ -12,6 +12,7 @@ from flowforge.core.errors import Conflict, FlowForgeError, PreconditionFailed
 from tests import factories
 from tests.apps.workflows.conftest import chain
 from workflows.models import Workflow, WorkflowVersion
+from workflows.services import saving
 from workflows.services.files import Entry
 from workflows.services.forms import Written
 from workflows.services.importing import import_workflows
@@ -71,6 +72,23 @@ def test_it_rejects_all_but_one_that_saw_the_same_state() -> None:
     results = at_once(lambda number: edit(workflow, number, precondition=only_on_the_first))
     assert [result for result in results if not isinstance(result, PreconditionFailed)] == [2]
     assert workflow.versions.count() == 2
+
+
+def test_a_change_that_comes_while_ours_is_checked_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow = factories.make_workflow(project=factories.make_project(), definition=chain("a"))
+    original = saving.check
+
+    def check(document: Any, project: Any) -> Any:
+        monkeypatch.setattr(saving, "check", original)
+        edit(workflow, 7)  # another client's, between our reading and our lock
+        return original(document, project)
+
+    monkeypatch.setattr(saving, "check", check)
+    written = Written(parts={"config": {"priority": 3}})
+    version = update_workflow(workflow_id=workflow.pk, attributes=Attributes(), written=written, caller=CALLER)
+    assert version.version == 3
+    assert version.definition["nodes"][0]["id"] == "n7"
+    assert version.definition["config"] == {"priority": 3}
 
 
 def test_two_imports_of_one_name_create_one_workflow() -> None:
