@@ -48,11 +48,12 @@ class ApiSchema(AutoSchema):
         return "_".join(segments if segments[-1] == action else (*segments, action))
 
     def get_operation(self, path: str, *args: Any, **kwargs: Any) -> Schema | None:
-        """A view that also hangs below another resource names one id for both: the nested place gets a prefix."""
+        """One id a route: an action that also hangs below another resource gets a prefix there, or its own name."""
         operation: Schema | None = super().get_operation(path, *args, **kwargs)
-        outermost = self._segments()[0]
-        if operation is not None and not operation["operationId"].startswith(outermost):
-            operation["operationId"] = f"{outermost}_{operation['operationId']}"
+        if operation is not None:
+            own = self._endpoint.operation_ids.get(self._action(), operation["operationId"])
+            outermost = self._segments()[0]
+            operation["operationId"] = own if own.startswith(outermost) else f"{outermost}_{own}"
         return operation
 
     def get_tags(self) -> list[str]:

@@ -35,6 +35,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     filterset_class: ClassVar[type[FilterSet] | None] = None  # of `list`
     produces: ClassVar[Sequence[str]] = ()  # media types beside JSON that Accept may name
     bare: ClassVar[Collection[str]] = ()  # actions that answer without the envelope; for the OpenAPI document
+    operation_ids: Mapping[str, str] = {}  # action -> id in the document, for the second route of an action
     errors: ClassVar[Mapping[str, Sequence[int]]] = {}  # action -> statuses beside the usual ones; likewise
     max_body_bytes: int | None = 1024 * 1024  # None: the view reads the stream itself
     page_key: ClassVar[Sequence[str]] = NEWEST_FIRST

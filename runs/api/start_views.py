@@ -29,6 +29,7 @@ class WorkflowRunViewSet(RunListViews):
 
     scopes = {"list": READ, "start": WRITE, "batch": WRITE, "execute": WRITE}
     rate_buckets = {"start": "runs", "batch": "runs", "execute": "runs"}
+    bare = ("execute",)
 
     @extend_schema(**docs.START)
     @idempotent

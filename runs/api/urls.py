@@ -23,7 +23,10 @@ urlpatterns = [
     path("runs/<uuid:run_id>/steps/<uuid:step_id>/logs", HistoryViewSet.as_view({"get": "logs"})),
     path("runs/<uuid:run_id>/events", HistoryViewSet.as_view({"get": "events"})),
     path("workflows/<uuid:workflow_id>:run", WorkflowRunViewSet.as_view(START)),
-    path("workflows/<uuid:workflow_id>/runs", WorkflowRunViewSet.as_view(LIST | START)),
+    path(
+        "workflows/<uuid:workflow_id>/runs",
+        WorkflowRunViewSet.as_view(LIST | START, operation_ids={"start": "workflows_runs_create"}),
+    ),
     path("workflows/<uuid:workflow_id>/runs:batch", WorkflowRunViewSet.as_view({"post": "batch"})),
     path("workflows/<uuid:workflow_id>/execute", WorkflowRunViewSet.as_view({"post": "execute"})),
 ]
