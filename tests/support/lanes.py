@@ -106,13 +106,13 @@ def _started(
 
 
 def run(lane: Lane, arguments: list[str], folder: Path) -> Result:
-    """One pytest session, in an environment that has nothing of the caller's settings."""
+    """One pytest session, in an environment that has nothing of the caller's settings; its files go with `folder`."""
     print(f"\n=== {lane.name} ===", flush=True)
     report_file = folder / f"{len(list(folder.glob('*.xml')))}.xml"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report_file}", *arguments]
     began = time.monotonic()
-    exit_code = subprocess.call(command, cwd=CHECKOUT, env=kept | lane.urls)
+    exit_code = subprocess.call(command, cwd=CHECKOUT, env=kept | lane.urls | {"TMPDIR": str(folder)})
     return count(lane.name, report_file, time.monotonic() - began, exit_code)
 
 
