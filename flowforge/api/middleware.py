@@ -118,6 +118,7 @@ def _read_body(request: HttpRequest, limit: int) -> None:
 
 def _finish(request: HttpRequest, response: HttpResponse) -> None:
     headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")  # a refusal of ours never met SecurityMiddleware
     if "Cache-Control" not in headers:
         # with a tag a client may keep it and ask again; without one there is nothing to ask with
         headers["Cache-Control"] = "private, no-cache" if "ETag" in headers else "no-store"

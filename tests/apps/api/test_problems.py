@@ -23,6 +23,8 @@ def test_it_works(nobody):
     assert answer.json["instance"] == "/v1/nothing"
     assert answer.json["status"] == 404
     assert answer.json["trace_id"] == answer.headers["X-Trace-Id"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("debug", [True, False])
