@@ -122,3 +122,8 @@ def test_it_works_as_json() -> None:
     ]
     assert all(len(edge["points"]) >= 2 for edge in drawn["edges"])
     assert (drawn["width"], drawn["height"]) > (0, 0)
+
+
+def test_mermaid_writes_what_it_would_read_as_syntax_by_number() -> None:
+    definition = load({"nodes": [{"id": "a", "name": 'say "<b>" #1; `x`', "type": "t"}]})
+    assert 'n0["say #34;#60;b#62;#34; #35;1#59; #96;x#96;"]' in to_mermaid(definition)
