@@ -199,13 +199,11 @@ _LOG_TAILS = f"""
 # --- history ------------------------------------------------------------------------------------------------------
 
 
-def page_of_events(row: RunRow, *, after: int, limit: int) -> Page:
-    """What has happened to a run after the event `after` (0: all of it), in order. `meta.next_after` goes on."""
-    events = RunEvent.objects.filter(run_id=present.uuid_of(row.id), seq__gt=after).order_by("seq")
-    found = list(raw(events, EventRow)[: limit + 1])
-    shown = [present.event(event) for event in found[:limit]]
-    next_after = shown[-1]["seq"] if shown else after
-    return Page(rows=shown, meta={"has_more": len(found) > limit, "next_after": next_after})
+def page_of_events(row: RunRow, after: int, params: PageParams) -> Page:
+    """A page of what has happened to a run since its event `after` (0: all of it), in order."""
+    events = RunEvent.objects.filter(run_id=present.uuid_of(row.id), seq__gt=after)
+    found = page_of(raw(events, EventRow), params, key=("seq",), ascending=True)
+    return Page(rows=[present.event(event) for event in found.rows], meta=found.meta)
 
 
 def transitions_of(row: RunRow, *, limit: int) -> list[Shown]:

@@ -109,8 +109,9 @@ def _asked(value: Any) -> OpenApiExample:
     return OpenApiExample("Request", value=value, request_only=True)
 
 
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
+def _given(value: Any, status: str = "200", name: str = "Answer") -> OpenApiExample:
+    """Of a list, the value of one item."""
+    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def _query(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
@@ -132,7 +133,7 @@ LIST: Final[Operation] = {
         _query("q", "Part of the workflow's name or of the error's message, or the beginning of the run's id."),
     ],
     "responses": RunRowShown(many=True),
-    "examples": [_given([_ROW])],
+    "examples": [_given(_ROW)],
 }
 RETRIEVE: Final[Operation] = {
     "operation_id": "runs_retrieve",
@@ -171,7 +172,8 @@ BATCH: Final[Operation] = {
     "responses": {202: BatchAnswerShown(many=True)},
     "examples": [
         _asked({"items": [{"inputs": {"day": "2026-01-01"}}, {"inputs": {}}]}),
-        _given([{"run": _PENDING}, {"error": _PROBLEM}], "202"),
+        _given({"run": _PENDING}, "202"),
+        _given({"error": _PROBLEM}, "202", "An item that is wrong"),
     ],
 }
 EXECUTE: Final[Operation] = {
@@ -214,14 +216,14 @@ STEPS: Final[Operation] = {
     "summary": "List a run's steps",
     "description": "In the definition's order, those that have not begun too.",
     "responses": StepShown(many=True),
-    "examples": [_given([_STEP_SHOWN])],
+    "examples": [_given(_STEP_SHOWN)],
 }
 LOGS: Final[Operation] = {
     "operation_id": "runs_step_logs",
     "summary": "Read a step's log",
     "description": "All lines of all attempts, oldest first.",
     "responses": LogShown(many=True),
-    "examples": [_given([_LOG])],
+    "examples": [_given(_LOG)],
 }
 EVENTS: Final[Operation] = {
     "operation_id": "runs_events",
@@ -229,8 +231,12 @@ EVENTS: Final[Operation] = {
     "description": "Every transition and every log line, in order. `seq` begins at 1 and has no gaps.",
     "parameters": [
         _query("after", "Go on after this `seq`.", OpenApiTypes.INT),
-        _query("limit", f"1 to {MAX_EVENTS}, default {DEFAULT_EVENTS}.", OpenApiTypes.INT),
+        OpenApiParameter(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS, "default": DEFAULT_EVENTS},
+            description="How many a page holds.",
+        ),
     ],
     "responses": EventShown(many=True),
-    "examples": [_given([_EVENT])],
+    "examples": [_given(_EVENT)],
 }

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from flowforge.api.pagination import page_params
+from flowforge.api.pagination import PageParams, page_params
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import InvalidQuery, NotFound
@@ -120,14 +121,16 @@ class HistoryViewSet(RunViews):
     @extend_schema(**docs.EVENTS)
     def events(self, request: Request, run_id: uuid.UUID) -> HttpResponse:
         row = selectors.get_run(self.caller, run_id, READ)
-        after = self._number("after", default=0, least=0, most=INT32[1])
-        limit = self._number("limit", default=DEFAULT_EVENTS, least=1, most=MAX_EVENTS)
-        return self.ok(selectors.page_of_events(row, after=after, limit=limit))
+        return self.ok(selectors.page_of_events(row, self._after(), self._events_params()))
 
-    def _number(self, name: str, *, default: int, least: int, most: int) -> int:
-        text = self.request.GET.get(name)
-        if text is None:
-            return default
-        if not (text.isascii() and text.isdigit() and len(text) <= 10 and least <= int(text) <= most):
-            raise InvalidQuery(detail=f"{name} is a number from {least} to {most}.")
+    def _events_params(self) -> PageParams:
+        """History is read in larger pages than lists."""
+        params = page_params(self.request, max_limit=MAX_EVENTS)
+        return params if "limit" in self.request.GET else replace(params, limit=DEFAULT_EVENTS)
+
+    def _after(self) -> int:
+        """`?after=<seq>`. Raises InvalidQuery."""
+        text = self.request.GET.get("after", "0")
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= INT32[1]):
+            raise InvalidQuery(detail="after is the seq of an event, or 0.")
         return int(text)

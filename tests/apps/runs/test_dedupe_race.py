@@ -46,9 +46,7 @@ def test_it_works(workflow):
 
 
 def test_an_expired_key_goes_to_one_of_them(workflow):
-    DedupeKey.objects.create(
-        workflow=workflow, key="k", run_id=new_id(), expires_at=clock.now() - timedelta(seconds=1)
-    )
+    DedupeKey.objects.create(workflow=workflow, key="k", run_id=new_id(), expires_at=clock.now() - timedelta(seconds=1))
 
     answers = at_once(start(workflow))
 

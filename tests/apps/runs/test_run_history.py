@@ -130,7 +130,7 @@ def test_events_come_in_order(client, run, step):
 
     answer = client.get(events_path(run)).expect(200)
 
-    assert answer.meta == {"has_more": False, "next_after": 2}
+    assert answer.meta == {"cursor": None, "has_more": False}
     assert answer.data == [
         {
             "seq": 1,
@@ -154,13 +154,24 @@ def test_events_go_on_after_a_seq(client, run, step, log_lines):
     log_lines(step, 250)
 
     first = client.get(events_path(run))
-    rest = client.get(events_path(run), after=first.meta["next_after"], limit=1000)
+    rest = client.get(events_path(run), after=100, limit=1000)
     end = client.get(events_path(run), after=250)
 
     assert [row["seq"] for row in first.data] == list(range(1, 101))
-    assert first.meta == {"has_more": True, "next_after": 100}
     assert [row["seq"] for row in rest.data] == list(range(101, 251))
-    assert (end.data, end.meta) == ([], {"has_more": False, "next_after": 250})
+    assert (end.data, end.meta) == ([], {"cursor": None, "has_more": False})
+    assert client.get(events_path(run), limit=250).meta["has_more"] is False
+
+
+def test_events_are_paged_by_cursor_too(client, run, step, log_lines):
+    log_lines(step, 250)
+
+    first = client.get(events_path(run), after=10)
+    rest = client.get(events_path(run), after=10, cursor=first.meta["cursor"])
+
+    assert first.meta["has_more"] is True
+    assert [row["seq"] for row in rest.data] == list(range(111, 211))
+    client.get(events_path(run), after=11, cursor=first.meta["cursor"]).expect(400)
 
 
 @pytest.mark.parametrize(
