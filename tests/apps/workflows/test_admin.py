@@ -1,6 +1,7 @@
 """Workflows in the admin."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from tests import factories
@@ -39,7 +40,7 @@ def test_it_rejects_writing(admin: Client, workflow: Workflow) -> None:
         "versions-0-workflow": str(workflow.pk),
         "versions-0-version": 9,
     }
-    admin.post(f"{URL}{workflow.pk}/change/", form)
+    assert admin.post(f"{URL}{workflow.pk}/change/", form).status_code == 403
     assert Workflow.objects.get().name == "Daily import"
     assert workflow.versions.get().version == 1
 
@@ -67,5 +68,10 @@ def test_actions_go_through_the_services(admin: Client, workflow: Workflow) -> N
 def test_it_rejects_staff_without_the_right(workflow: Workflow) -> None:
     client = Client()
     assert client.get(URL).status_code == 302
-    client.force_login(factories.make_user(is_staff=True))
+    user = factories.make_user(is_staff=True)
+    client.force_login(user)
     assert client.get(URL).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_workflow"))
+    assert client.get(URL).status_code == 200
+    client.post(URL, {"action": "pause", "_selected_action": [str(workflow.pk)]})
+    assert Workflow.objects.get().status == "active"
