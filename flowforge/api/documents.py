@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from flowforge.api import catalogue, http
 from flowforge.api.catalogue import ProblemType
 from flowforge.api.http import Bare
+from flowforge.api.pagination import page_params, slice_of
 from flowforge.api.views import ApiViewSet
 from flowforge.core import json
 from flowforge.core.errors import InvalidQuery, NotFound
@@ -55,8 +56,8 @@ class Documents(ApiViewSet):
 
     @extend_schema(responses=ProblemType(many=True))
     def list(self, request: Request) -> HttpResponse:
-        """List the kinds of problems: every code that an error may have, on one page."""
-        return self.ok(catalogue.entries(), meta={"cursor": None, "has_more": False})
+        """List the kinds of problems: every code that an error may have."""
+        return self.ok(slice_of(catalogue.entries(), page_params(request)))
 
     @extend_schema(responses=ProblemType)
     def retrieve(self, request: Request, code: str) -> HttpResponse:

@@ -180,6 +180,8 @@ def test_numbered_pages_tell_the_total(writer):
     page = writer.get("/v1/things", page=2, limit=2).expect(200)
     assert page.meta == {"total": 5, "page": 2, "limit": 2, "total_pages": 3}
     assert [row["id"] for row in page.data] == [str(row.pk) for row in rows[2:4]]
+    assert len(writer.get("/v1/things", page=3, limit=2).expect(200).data) == 1
+    assert writer.get("/v1/things", page=4, limit=2).expect(400).code == "invalid_query"
 
 
 def test_an_empty_listing_has_a_first_page(writer):

@@ -92,3 +92,5 @@ def test_each_problem_type_has_its_page(db):
         assert answer.data["code"] == entry["code"]
         assert answer.data["description"]
     assert ApiClient().get(problems.TYPE_BASE + "nonsense").expect(404).code == "not_found"
+    listed = ApiClient().get("/v1/problems", limit=100).expect(200)
+    assert listed.data == catalogue.entries()
