@@ -88,7 +88,7 @@ class WorkflowAdmin(ModelAdmin):
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("workflows.change_workflow")
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002  the base's shape
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Rows are looked at: a form that saves one would write back what it read a while ago."""
         return False
 
