@@ -1,7 +1,7 @@
 """Reading runs. What callers may see is decided here: a run of a project that isn't theirs does not exist."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple, cast
 
@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from flowforge.api.caller import Caller
-from flowforge.api.pagination import Page, PageParams, page_of, slice_of
+from flowforge.api.pagination import Page, PageParams, page_of, page_of_merged, slice_of
 from flowforge.core import ids
 from flowforge.core.errors import NotFound
 from flowforge.events.schemas import STEP_LOG
@@ -18,7 +18,7 @@ from flowforge.kernel.states import LIVE_RUN_STATUSES
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import ScopedQuerySet
 from runs import present
-from runs.constants import LOG_TAIL, MAX_INLINE_STEPS
+from runs.constants import LOG_TAIL, MAX_INLINE_STEPS, MAX_MERGED_PROJECTS
 from runs.models import Run, RunEvent, StepRun
 from runs.present import EventRow, Key, LogRow, RunRow, Shown, StepRow
 from runs.raw import ByKey, raw
@@ -48,9 +48,15 @@ def named_runs() -> QuerySet[Run]:
     return Run.objects.annotate(workflow_name=Subquery(name[:1]))
 
 
-def page_of_runs(runs: QuerySet[Run, RunRow], params: PageParams) -> Page:
-    """A page of runs as lists show them, newest first: one query."""
-    found = page_of(runs, params)
+def page_of_runs(runs: QuerySet[Run, RunRow], params: PageParams, projects: Collection[uuid.UUID] = ()) -> Page:
+    """A page of runs as lists show them, newest first: one query.
+
+    `projects`: where they are spread over several, one query each, as no index has the runs of several in order.
+    """
+    if 1 < len(projects) <= MAX_MERGED_PROJECTS and params.page is None:
+        found = page_of_merged([runs.filter(project_id=project) for project in projects], params)
+    else:
+        found = page_of(runs, params)
     return Page(rows=[present.run(row) for row in found.rows], meta=found.meta)
 
 

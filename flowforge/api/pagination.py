@@ -6,9 +6,11 @@ last row that was seen by its key, is signed, and is bound to its listing (path 
 
 import base64
 import binascii
+import heapq
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from django.conf import settings
@@ -77,14 +79,36 @@ def page_of(
 
     Its cost doesn't grow with depth if an index on (filters…, key…) exists. Raises InvalidCursor, InvalidQuery.
     """
-    ordered = queryset.order_by(*(name if ascending else f"-{name}" for name in key))
     if params.page is not None:
-        return _numbered(ordered, params.page, params.limit)
+        return _numbered(_ordered(queryset, key, ascending), params.page, params.limit)
+    return _page(_rows(queryset, params, key, ascending), params, key, queryset)
+
+
+def page_of_merged(querysets: Sequence[QuerySet[Any, Any]], params: PageParams) -> Page:
+    """One page, by cursor, newest first, of several querysets that share no row, such as one a project.
+
+    One query each: each walks its own index, where one query over all of them would have to sort all their rows.
+    """
+    parts = [_rows(queryset, params, NEWEST_FIRST, ascending=False) for queryset in querysets]
+    merged = heapq.merge(*parts, key=lambda row: _key_of(row, NEWEST_FIRST, querysets[0]), reverse=True)
+    return _page(list(islice(merged, params.limit + 1)), params, NEWEST_FIRST, querysets[0])
+
+
+def _ordered(queryset: QuerySet[Any, Any], key: Sequence[str], ascending: bool) -> QuerySet[Any, Any]:
+    return queryset.order_by(*(name if ascending else f"-{name}" for name in key))
+
+
+def _rows(queryset: QuerySet[Any, Any], params: PageParams, key: Sequence[str], ascending: bool) -> list[Any]:
+    """The rows of a page, and one more if there is one."""
+    ordered = _ordered(queryset, key, ascending)
     if params.cursor is not None:
         seen = _read_cursor(params.cursor, params.listing, queryset.model, key)
         beyond = TupleGreaterThan if ascending else TupleLessThan
         ordered = ordered.filter(beyond(Tuple(*(F(name) for name in key)), seen))
-    rows = list(ordered[: params.limit + 1])
+    return list(ordered[: params.limit + 1])
+
+
+def _page(rows: list[Any], params: PageParams, key: Sequence[str], queryset: QuerySet[Any, Any]) -> Page:
     has_more = len(rows) > params.limit
     rows = rows[: params.limit]
     cursor = _cursor(_key_of(rows[-1], key, queryset), params.listing) if has_more else None

@@ -20,6 +20,7 @@ from runs.present import RunRow
 
 METADATA_PREFIX: Final = "metadata."
 REPEATABLE: Final = ("status",)
+OF_ONE_PROJECT: Final = ("workflow_id", "project_id")  # what fits them is of one project
 
 
 def filtered(runs: QuerySet[Run, RunRow], query: QueryDict) -> QuerySet[Run, RunRow]:

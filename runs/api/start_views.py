@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from flowforge.api import problems
 from flowforge.api.faults import faults_of, pointer
 from flowforge.api.idempotency import Later, idempotent
+from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.api.views import Bare
 from flowforge.core.errors import Fault, FlowForgeError, InvalidBody
@@ -59,7 +60,8 @@ class WorkflowRunViewSet(RunListViews):
             self._show_answer(index, next(answers) if isinstance(item, StartItem) else item)
             for index, item in enumerate(items)
         ]
-        return self.accepted(shown, f"/v1/workflows/{workflow_id}/runs")
+        page = Page(rows=shown, meta={"cursor": None, "has_more": False})
+        return self.ok(page, status=202, headers={"Location": f"/v1/workflows/{workflow_id}/runs"})
 
     @extend_schema(**docs.EXECUTE)
     @idempotent

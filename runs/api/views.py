@@ -58,11 +58,16 @@ class RunListViews(RunViews):
         self, request: Request, workflow_id: uuid.UUID | None = None, project_id: uuid.UUID | None = None
     ) -> HttpResponse:
         runs = selectors.visible_runs(self.caller)
+        projects = self.caller.project_ids
         if workflow_id is not None:
-            runs = runs.filter(workflow=get_visible(Workflow.objects.all(), self.caller, workflow_id, READ))
+            workflow = get_visible(Workflow.objects.all(), self.caller, workflow_id, READ)
+            runs, projects = runs.filter(workflow=workflow), frozenset()
         if project_id is not None:
-            runs = runs.filter(project=get_visible(Project.objects.all(), self.caller, project_id, READ))
-        return self.ok(selectors.page_of_runs(filters.filtered(runs, request.GET), page_params(request)))
+            project = get_visible(Project.objects.all(), self.caller, project_id, READ)
+            runs, projects = runs.filter(project=project), frozenset()
+        if not request.GET.keys().isdisjoint(filters.OF_ONE_PROJECT):
+            projects = frozenset()
+        return self.ok(selectors.page_of_runs(filters.filtered(runs, request.GET), page_params(request), projects))
 
 
 class RunViewSet(RunListViews):

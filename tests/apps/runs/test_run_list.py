@@ -7,6 +7,7 @@ from django.db import connection
 
 from flowforge.core import clock
 from flowforge.core.ids import new_id
+from runs.models import Run
 from runs.present import RunRow
 from runs.raw import raw
 from runs.selectors import named_runs
@@ -62,15 +63,45 @@ def test_no_filter_shows_what_is_not_the_callers(workflow, stranger, other_proje
     assert ids(stranger.get(f"/v1/workflows/{own.id}/runs", workflow_id=workflow.id)) == []
 
 
-def test_a_person_sees_the_runs_of_all_their_projects(workflow, other_project, client_as):
-    theirs = factories.make_run(workflow=factories.make_workflow(project=other_project))
-    run = factories.make_run(workflow=workflow, created_at=START)
-    person = client_as("viewer")
-    factories.Membership.objects.create(
-        project=other_project, user=factories.User.objects.get(projects=workflow.project), role="viewer"
-    )
+@pytest.fixture
+def person(workflow, other_project, client_as):
+    """A member of two projects."""
+    client = client_as("viewer")
+    user = factories.User.objects.get(projects=workflow.project)
+    factories.Membership.objects.create(project=other_project, user=user, role="viewer")
+    return client
 
-    assert ids(person.get("/v1/runs")) == [str(theirs.id), str(run.id)]
+
+def test_a_person_sees_the_runs_of_all_their_projects(person, workflow, other_project):
+    stranger = factories.make_workflow(project=factories.make_project())
+    other = factories.make_workflow(project=other_project)
+    for moment in range(6):
+        factories.make_run(
+            workflow=(workflow, other, stranger)[moment % 3], created_at=START + timedelta(seconds=moment)
+        )
+    newest_first = [str(run.id) for run in Run.objects.exclude(workflow=stranger).order_by("-created_at")]
+
+    seen, cursor = [], None
+    for _ in range(2):
+        page = person.get("/v1/runs", limit=3, **({"cursor": cursor} if cursor else {}))
+        seen += ids(page)
+        cursor = page.meta["cursor"]
+
+    assert seen == newest_first
+    assert (len(seen), page.meta["has_more"]) == (4, False)
+    assert ids(person.get("/v1/runs", page=2, limit=3)) == newest_first[3:]
+    assert len(ids(person.get("/v1/runs", project_id=other_project.id))) == 2
+    assert len(ids(person.get("/v1/runs", workflow_id=workflow.id, status="pending"))) == 2
+
+
+def test_a_listing_over_projects_takes_a_query_each(person, workflow, own_queries):
+    make_runs(workflow, 3)
+    person.get("/v1/runs")
+
+    with own_queries:
+        person.get("/v1/runs")
+
+    assert sum("runs_run" in sql for sql in own_queries.statements) == 2
 
 
 def test_nested_listings(client, workflow, chain):

@@ -204,6 +204,7 @@ def test_a_batch_answers_in_order(client, chain):
 
     first, wrong, typo, last, again = answer.data
     assert answer.headers["Location"] == f"/v1/workflows/{chain.id}/runs"
+    assert answer.meta == {"cursor": None, "has_more": False}
     assert first["run"]["inputs"] == {"day": "monday", "mode": "full"}
     assert "steps" not in first["run"]
     assert wrong["error"]["status"] == 422
