@@ -1,6 +1,6 @@
 """Which steps may start now, and when to look again: asked by the driver, and by whoever explains a run."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flowforge.kernel.runstate import RunState, StepState
 
@@ -22,8 +22,12 @@ def dispatchable(state: RunState, now: datetime) -> list[StepState]:
     return due[:room]
 
 
-def next_wake(state: RunState, now: datetime) -> datetime | None:
-    """When someone has to look at this run again; None: only an outside event can move it."""
+def next_wake(state: RunState, now: datetime, again_after: timedelta = timedelta(0)) -> datetime | None:
+    """When someone has to look at this run again; None: only an outside event can move it.
+
+    Steps that may start already are the workers' by now: they are looked at again after `again_after`, should the
+    hints to those be lost.
+    """
     if state.ended:
         return None
     if not state.started and state.run_at is not None and state.run_at > now:
@@ -33,5 +37,5 @@ def next_wake(state: RunState, now: datetime) -> datetime | None:
         if step.status == "running":
             moments.append(step.lease_expires_at or now)
         elif step.available_at is not None and not (state.pause_requested and step.status != "waiting"):
-            moments.append(step.available_at)
+            moments.append(step.available_at if step.available_at > now else now + again_after)
     return min(moments, default=None)

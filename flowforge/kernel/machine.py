@@ -113,7 +113,7 @@ def _spread(state: RunState, found: Decisions, source: StepState, now: datetime,
     """A step has ended: settle its outgoing edges."""
     handled = source.status != "failed" or source.node.on_error == "continue"
     for edge in state.definition.outgoing[source.node.id]:
-        begun = edge.target in state.steps
+        begun = edge.target in state.steps or edge.target in state._ready
         if begun and (handled or edge.on == "success"):
             continue  # the target is past caring, and the source needs no one to take its failure
         try:
@@ -151,8 +151,6 @@ def _settle_edge(state: RunState, found: Decisions, edge: Edge, fires: bool, now
     state._unsettled[target] -= 1
     fired = state._fired.get(target, 0) + fires
     state._fired[target] = fired
-    if target in state._ready:
-        return
     join = state.definition.by_id[target].join
     all_settled = state._unsettled[target] == 0
     if join == "any" and fired:
