@@ -36,7 +36,7 @@ from flowforge.engine.scope import Results, scope_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
-from flowforge.engine.timers import alarm
+from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.kernel.dispatch import dispatchable, next_wake
 from flowforge.kernel.expressions import ExpressionError, truthy
 from flowforge.kernel.machine import EvaluationFailed, decide
@@ -279,7 +279,7 @@ class Drive:
 
     def _commit(self, *, release: bool, unless_poked: bool = False) -> bool:
         """Write the round; True if the lease was given back with it."""
-        wake_at = next_wake(self.state, clock.now()) if release else None
+        wake_at = self._wake_at() if release else None
         failpoint("commit.before")
         done = run_store.commit(
             self.run,
@@ -295,11 +295,16 @@ class Drive:
         self.journal.clear()
         poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
         self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
-        if done.released and wake_at is not None:
+        if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:
             self._refresh()
         return done.released
+
+    def _wake_at(self) -> datetime | None:
+        """What is ready is left to workers that are hinted; by a process that ends, to the next at once."""
+        again_after = timedelta(0) if pools.draining.is_set() else AGAIN_AFTER
+        return next_wake(self.state, clock.now(), again_after)
 
     def _may_run_in_place(self, step: StepState) -> bool:
         """I/O steps only, and never so many that no thread is left to drive: takes the semaphore if so."""

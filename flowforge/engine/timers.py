@@ -45,14 +45,19 @@ class Alarm:
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._heap: list[tuple[datetime, uuid.UUID]] = []
+        self._wanted: dict[uuid.UUID, datetime] = {}  # the newest moment of each run: others in the heap are void
         self._thread: threading.Thread | None = None
         self._stopping = False
 
-    def at(self, moment: datetime, run_id: uuid.UUID) -> None:
-        """Hint `run_id` at `moment` if that is soon; later ones are the sweep's."""
-        if self._thread is None or moment - clock.now() > ALARM_HORIZON:
+    def at(self, moment: datetime | None, run_id: uuid.UUID) -> None:
+        """Hint `run_id` at `moment` if that is soon, and not when it was said before; later ones are the sweep's."""
+        if self._thread is None:
             return
         with self._change:
+            if moment is None or moment - clock.now() > ALARM_HORIZON:
+                self._wanted.pop(run_id, None)
+                return
+            self._wanted[run_id] = moment
             heapq.heappush(self._heap, (moment, run_id))
             if self._heap[0][1] == run_id:
                 self._change.notify()
@@ -86,7 +91,10 @@ class Alarm:
         due = []
         with self._change:
             while self._heap and self._heap[0][0] <= now:
-                due.append(heapq.heappop(self._heap)[1])
+                moment, run_id = heapq.heappop(self._heap)
+                if self._wanted.get(run_id) == moment:
+                    del self._wanted[run_id]
+                    due.append(run_id)
         return due
 
     def _sweep(self) -> None:

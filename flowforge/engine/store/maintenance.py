@@ -31,15 +31,18 @@ def has_due_runs(now: datetime) -> bool:
 
 
 def expire_all_leases(now: datetime) -> int:
-    """For a process that knows that it is alone (the embedded default): whoever held a lease is dead."""
+    """For a process that knows that it is alone (the embedded default): whoever held a lease is dead, and so are the
+    hints. Runs that are under way, or are to begin, are due at once; those that wait keep their moment."""
     with write() as cursor:
         cursor.execute(
             "UPDATE runs_steprun SET lease_expires_at = %s WHERE status = 'running' AND lease_expires_at > %s",
             [time_in(now), time_in(now)],
         )
         cursor.execute(
-            "UPDATE runs_run SET lease_expires_at = %s, wake_at = %s WHERE lease_expires_at > %s",
-            [time_in(now), time_in(now), time_in(now)],
+            "UPDATE runs_run SET lease_expires_at = CASE WHEN lease_expires_at > %s THEN %s ELSE lease_expires_at END, "
+            "wake_at = %s WHERE wake_at > %s AND (lease_expires_at IS NOT NULL OR status = 'running' "
+            "OR (status = 'pending' AND (run_at IS NULL OR run_at <= %s)))",
+            [time_in(now)] * 5,
         )
         expired: int = cursor.rowcount
     return expired
