@@ -29,8 +29,25 @@ def bash(attempt: Attempt, script: str, **more: object) -> ProcessResult:
     return run_process(["bash", "-c", script], context=attempt.context(), scratch=attempt.home, **more)
 
 
-def children() -> list[int]:
-    return list(descendants(os.getpid()))
+def left(attempt: Attempt) -> list[int]:
+    """What still runs of all that commands of this attempt started: known by the HOME that each of them has."""
+    mark = f"\0HOME={attempt.home}\0".encode()
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in b"\0" + environ(path)]
+
+
+def is_gone(attempt: Attempt) -> bool:
+    """Soon: what was sent SIGKILL as the last resort is not waited for."""
+    ends_at = time.monotonic() + 5
+    while left(attempt) and time.monotonic() < ends_at:
+        os.sched_yield()
+    return not left(attempt)
+
+
+def environ(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # it ended meanwhile
 
 
 def test_it_works(attempt: Attempt) -> None:
@@ -54,7 +71,7 @@ def test_it_rejects_a_command_that_is_no_program(attempt: Attempt) -> None:
 def test_it_rejects_what_no_argument_may_hold(attempt: Attempt) -> None:
     with pytest.raises(ValueError, match="null byte"):
         run_process(["echo", "a\0b"], context=attempt.context(), scratch=attempt.home)
-    assert children() == []
+    assert left(attempt) == []
 
 
 # --- what it is given ---------------------------------------------------------------------------------------------
@@ -80,6 +97,12 @@ def test_its_environment_is_clean(attempt: Attempt, monkeypatch: pytest.MonkeyPa
         "TRACEPARENT": "00-1-2-01",
         "MINE": "a b=c",
     }
+
+
+def test_its_parent_has_nothing_to_tell(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same user may read the supervisor's environment: nothing of the server's is in it."""
+    monkeypatch.setenv("FLOWFORGE_SECRET_KEYS", "canary")
+    assert "canary" not in bash(attempt, "cat /proc/$PPID/environ /proc/$PPID/cmdline").stdout
 
 
 def test_it_inherits_no_file(attempt: Attempt) -> None:
@@ -151,6 +174,20 @@ def test_lines_come_as_they_are_written(attempt: Attempt) -> None:
     assert attempt.lines == [("info", "first")]
 
 
+def test_what_it_wrote_last_is_read_after_its_end(attempt: Attempt) -> None:
+    first_seen = attempt.home / "seen"
+
+    def log(level: str, line: str) -> None:
+        first_seen.touch()
+        while line == "first" and left(attempt):
+            os.sched_yield()
+
+    attempt.log = log  # type: ignore[method-assign]  # a slow one: everything is over when it comes back
+    script = "echo first; until [ -e seen ]; do :; done; echo out; echo err >&2"
+    result = bash(attempt, script)
+    assert (result.stdout, result.stderr) == ("first\nout\n", "err\n")
+
+
 def test_its_result_has_a_channel_of_its_own(attempt: Attempt) -> None:
     script = f"echo out; head -c 300000 /dev/zero | tr '\\0' x >&${supervised.RESULT_FD}"
     result = bash(attempt, script, max_result_bytes=300_000)
@@ -184,7 +221,7 @@ def test_cancelling_ends_it_with_all_it_started(attempt: Attempt) -> None:
     with pytest.raises(StepCancelled, match="drain"):
         bash(attempt, f"trap '' TERM; {DAEMON} (sleep 600 &) ; while :; do sleep 600; done")
     assert time.monotonic() - started < 10  # 2 s are promised; this machine may be busy
-    assert children() == []
+    assert left(attempt) == []
 
 
 def test_cancelling_lets_it_clean_up(attempt: Attempt) -> None:
@@ -198,19 +235,19 @@ def test_cancelled_before_it_began_it_ends_at_once(attempt: Attempt) -> None:
     attempt.cancel.cancel("cancelled")
     with pytest.raises(StepCancelled):
         bash(attempt, "sleep 600")
-    assert children() == []
+    assert left(attempt) == []
 
 
 def test_cancelling_what_has_ended_does_nothing(attempt: Attempt) -> None:
     assert bash(attempt, "echo done").stdout == "done\n"
     attempt.cancel.cancel("cancelled")
-    assert children() == []
+    assert left(attempt) == []
 
 
 def test_what_it_left_running_ends_with_it(attempt: Attempt) -> None:
     result = bash(attempt, f"{DAEMON} while ! ps -eo args | grep -q '[s]leep 600'; do :; done; echo done")
     assert result.exit_code == 0  # and the daemon, which holds its output open, did not hold us up
-    assert children() == []
+    assert left(attempt) == []
 
 
 def test_an_error_while_reading_ends_it(attempt: Attempt) -> None:
@@ -220,7 +257,7 @@ def test_an_error_while_reading_ends_it(attempt: Attempt) -> None:
     attempt.log = fail  # type: ignore[method-assign]  # what the engine's own might do
     with pytest.raises(RuntimeError, match="the log is full"):
         bash(attempt, f"{DAEMON} echo line; sleep 600")
-    assert children() == []
+    assert left(attempt) == []
 
 
 def test_a_supervisor_that_was_killed_is_said(attempt: Attempt) -> None:
@@ -231,8 +268,8 @@ def test_a_supervisor_that_was_killed_is_said(attempt: Attempt) -> None:
 def test_a_supervisor_that_was_stopped_is_ended_all_the_same(attempt: Attempt) -> None:
     attempt.cancel_after("stopped")
     with pytest.raises(StepCancelled):
-        bash(attempt, "kill -STOP $PPID; echo stopped; sleep 600")
-    assert children() == []
+        bash(attempt, "setsid sleep 600 & kill -STOP $PPID; echo stopped; sleep 600; :")
+    assert is_gone(attempt)
 
 
 WORKER = """
