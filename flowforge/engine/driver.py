@@ -293,6 +293,9 @@ class Drive:
         )
         failpoint("commit.after")
         self.journal.clear()
+        self.run.status = self.state.status  # what `_restore` begins with
+        if self.state.started and self.run.started_at is None:
+            self.run.started_at = clock.now()
         poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
         self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
         if done.released:

@@ -60,7 +60,16 @@ class Journal:
 
     def unstart(self, row: StepRow, before: StepRow) -> None:
         """Take back a `start` that was not committed; its event is the newest."""
-        for name in ("status", "attempt", "lease_token", "worker", "started_at", "lease_expires_at"):
+        for name in (
+            "status",
+            "attempt",
+            "lease_token",
+            "worker",
+            "started_at",
+            "lease_expires_at",
+            "finished_at",
+            "error",
+        ):
             setattr(row, name, getattr(before, name))
         self.events.pop()
 
@@ -69,7 +78,7 @@ class Journal:
         self.changed[row.node_id] = row
         self.events.extend(events)
         self.update.cost += cost
-        count(self.update, row.status)
+        count(self.update, row)
 
     def step_changed(self, change: StepChange, queue: str, now: datetime) -> None:
         """The machine has moved a step without anyone doing it."""
@@ -86,7 +95,7 @@ class Journal:
             data["attempt"] = row.attempt
         else:
             row.finished_at = now
-            count(self.update, change.status)
+            count(self.update, row)
         if change.error is not None:
             row.error = dict(change.error)
             data["error"] = row.error

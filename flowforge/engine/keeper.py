@@ -115,6 +115,8 @@ class Keeper:
                 except DatabaseError as error:
                     log.warning("keeper: %s", error)
                     connections.close_all()
+                except Exception:  # without a keeper all that runs here would be taken to be lost
+                    log.exception("keeper: a tick failed")
                 with self._lock:
                     idle = not self._executions
                     if not self._stopping:

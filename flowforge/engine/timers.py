@@ -78,10 +78,9 @@ class Alarm:
         next_sweep = clock.now()
         try:
             while not self._stopping:
-                for run_id in self._take_due(clock.now()):
-                    bell.drive_now(run_id)
-                if clock.now() >= next_sweep:
-                    self._sweep()
+                sweep = clock.now() >= next_sweep
+                self._tick(sweep)
+                if sweep:
                     next_sweep = clock.now() + timedelta(seconds=SWEEP_SECONDS)
                 self._sleep_until(next_sweep)
         finally:
@@ -97,12 +96,18 @@ class Alarm:
                     due.append(run_id)
         return due
 
-    def _sweep(self) -> None:
+    def _tick(self, sweep: bool) -> None:
+        """Nothing that goes wrong here ends the thread."""
         try:
-            run_once(clock.now())
+            for run_id in self._take_due(clock.now()):
+                bell.drive_now(run_id)
+            if sweep:
+                run_once(clock.now())
         except DatabaseError as error:  # the database will be back: so shall we
             log.warning("sweep: %s", error)
             connections.close_all()
+        except Exception:
+            log.exception("sweep: failed")
 
     def _sleep_until(self, moment: datetime) -> None:
         with self._change:

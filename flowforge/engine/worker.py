@@ -9,6 +9,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 from django.conf import settings
 
@@ -82,6 +83,8 @@ class Batch:
         )
         last_commit = time.monotonic()
         while True:
+            if pools.draining.is_set():
+                self.relieve()  # what has not begun is the next process's
             with self._lock:
                 if not self._waiting:
                     break
@@ -101,7 +104,7 @@ class Batch:
         if waiting:
             step_store.hand_back(self.run.id, waiting, clock.now())
             bell.work_now(self.run.id, self.queue, 1)
-        self._commit()
+        self._commit(drive=bell.drive_now)  # the keeper has others to look after: it drives nothing itself
 
     def _attempt(self, row: StepRow) -> Result:
         node = self.plan.definition.by_id[row.node_id]
@@ -112,7 +115,7 @@ class Batch:
         finally:
             keeper.remove(execution)
 
-    def _commit(self) -> None:
+    def _commit(self, drive: Callable[[uuid.UUID], None] = driver.drive) -> None:
         """Record what is done, and drive the run on if that frees a step."""
         with self._lock:
             done, self._done = self._done, []
@@ -124,7 +127,7 @@ class Batch:
         failpoint("result.after_commit")
         stopped = len(settlements) < len(done)
         if stopped or _concerns_driver(self.run.id, self.plan.definition, [each.row for each in taken]):
-            driver.drive(self.run.id)
+            drive(self.run.id)
 
     def _settlement(self, row: StepRow, result: Result) -> Settlement:
         events, cost = conclude(row, self.plan.definition.by_id[row.node_id], result, clock.now(), random.random)

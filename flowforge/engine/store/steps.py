@@ -112,7 +112,7 @@ def settle_steps(run_id: uuid.UUID, settlements: Sequence[Settlement], now: date
         update = RunUpdate()
         events: list[EventRow] = []
         for each in taken:
-            count(update, each.row.status)
+            count(update, each.row)
             update.cost += each.cost
             events.extend(each.events)
         if events:
@@ -182,15 +182,15 @@ def started_event(step: StepRow, now: datetime) -> EventRow:
     return EventRow(at=now, event="step.started", step_id=step.id, data=data)
 
 
-def count(update: RunUpdate, status: str) -> None:
-    """Add one step's new status to the run's counters."""
-    if status == "completed":
+def count(update: RunUpdate, step: StepRow) -> None:
+    """Add one step's new status to the run's counters; one that was handed back has not failed: no retry."""
+    if step.status == "completed":
         update.completed += 1
-    elif status == "failed":
+    elif step.status == "failed":
         update.failed += 1
-    elif status == "skipped":
+    elif step.status == "skipped":
         update.skipped += 1
-    elif status == "retrying":
+    elif step.status == "retrying" and step.error is not None:
         update.retries += 1
 
 
