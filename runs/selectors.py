@@ -14,7 +14,6 @@ from flowforge.core import ids
 from flowforge.core.errors import NotFound
 from flowforge.events.schemas import STEP_LOG
 from flowforge.kernel.definition import Definition, Node
-from flowforge.kernel.states import LIVE_RUN_STATUSES
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import ScopedQuerySet
 from runs import present
@@ -76,11 +75,8 @@ def read_run(run_id: uuid.UUID) -> RunRow | None:
 
 
 def live_runs(workflow_id: uuid.UUID) -> QuerySet[Run]:
-    """The runs of a workflow that have not ended. The project is named for the sake of the index `run_live`."""
-    project = Workflow.objects.filter(id=workflow_id).order_by().values("project_id")
-    return Run.objects.filter(
-        project_id=Subquery(project), workflow_id=workflow_id, status__in=LIVE_RUN_STATUSES
-    ).order_by()
+    """The runs of a workflow that have not ended: what the index `run_live` holds."""
+    return Run.objects.filter(workflow_id=workflow_id, finished_at__isnull=True).order_by()
 
 
 def show_run(row: RunRow, *, with_steps: bool = True) -> Shown:

@@ -15,6 +15,7 @@ _SPARE_THREADS = 4  # of the web server's, kept free of callers who wait
 
 _waiters: dict[uuid.UUID, set[threading.Event]] = {}
 _lock = threading.Lock()
+_closing = threading.Event()
 _places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS - _SPARE_THREADS))
 
 
@@ -23,6 +24,15 @@ def notify_ended(run_id: uuid.UUID) -> None:
     with _lock:
         for event in _waiters.get(run_id, ()):
             event.set()
+
+
+def close() -> None:
+    """Let nobody wait any longer: the process is about to end, and callers get what there is."""
+    _closing.set()
+    with _lock:
+        for events in _waiters.values():
+            for event in events:
+                event.set()
 
 
 def wait_until_ended(run_id: uuid.UUID, seconds: float) -> bool:
@@ -50,9 +60,9 @@ def _look_until(run_id: uuid.UUID, event: threading.Event, deadline: float) -> b
     pause = FIRST_LOOK_SECONDS
     while not _has_ended(run_id):
         remaining = deadline - time.monotonic()
-        if remaining <= 0:
+        if remaining <= 0 or _closing.is_set():
             return False
-        if event.wait(min(pause, remaining)):
+        if event.wait(min(pause, remaining)) and not _closing.is_set():
             return True
         pause = min(pause * 2, LONGEST_LOOK_SECONDS)
     return True

@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowforge.core import json
+from flowforge.core import clock, json
 from flowforge.core.ids import new_id, step_id
+from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
 from runs.models import Run, StepRun
@@ -70,6 +71,8 @@ def make_version(
 def make_run(*, workflow: Workflow, **fields: Any) -> Run:
     """A run of the workflow's current version, pending; no event is written and no bell rung."""
     trace = secrets.token_hex(16)
+    if fields.get("status") in ENDED_RUN_STATUSES:
+        fields.setdefault("finished_at", clock.now())
     return Run.objects.create(
         **{
             "project": workflow.project,

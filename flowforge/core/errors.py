@@ -24,7 +24,7 @@ class Fault:
         return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)  # an exception is itself, not its values: it has to be hashable
 class FlowForgeError(Exception):
     """Base of all errors that FlowForge raises on purpose."""
 
