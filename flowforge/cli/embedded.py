@@ -57,6 +57,7 @@ class Embedded:
 
     def start(self) -> Access:
         self._lock.acquire()
+        self._bind()
         migrate()
         access = ensure_access()
         install_gallery(project_id=access.project_id)
@@ -67,7 +68,7 @@ class Embedded:
         return access
 
     def wait(self) -> None:
-        """Until SIGINT or SIGTERM."""
+        """Until SIGINT or SIGTERM; from then on both are ignored, as the end is near."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         while not self._stop_requested.wait(timeout=1.0):
@@ -75,6 +76,7 @@ class Embedded:
                 raise StartFailed("the web server has ended")
 
     def stop(self) -> None:
+        """End what `start` has started, however far it came."""
         self._web.stop()
         self._workers.stop(STOP_GRACE_SECONDS)
         connections.close_all()
@@ -83,11 +85,17 @@ class Embedded:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_requested.set()
 
+    def _bind(self) -> None:
+        try:
+            self._web.bind()
+        except (OSError, OverflowError) as error:
+            raise StartFailed(f"{settings.HOST}:{settings.PORT} cannot be served: {error} (set HOST, PORT)") from None
+
     def _wait_for_web(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._web.is_ready:
             if self._web.has_failed or time.monotonic() > deadline:
-                raise StartFailed(f"{settings.HOST}:{settings.PORT} cannot be served: is the port taken? (set PORT)")
+                raise StartFailed("the web server does not start")
             time.sleep(0.005)
 
 

@@ -7,7 +7,7 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from flowforge.cli.web import config
+from flowforge.cli.web import Server, config
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         if settings.EMBEDDED:
             raise CommandError("BROKER_URL is not set: an in-process broker reaches no worker. Use `manage.py up`.")
         if workers == 1:
-            uvicorn.Server(config()).run()
+            Server(config()).run()
             return
         uvicorn.run(
             "flowforge.asgi:application",

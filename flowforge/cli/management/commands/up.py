@@ -1,5 +1,6 @@
 """`manage.py up`: the whole service as one process. `make run` and `make demo` are this command."""
 
+import signal
 from argparse import ArgumentParser
 from typing import Any
 
@@ -18,12 +19,10 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="serve without the demonstration")
 
     def handle(self, *args: Any, demo: bool, quiet: bool, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it serves, as Ctrl-C: KeyboardInterrupt
         embedded = Embedded()
         try:
             access = embedded.start()
-        except StartFailed as error:
-            raise CommandError(str(error)) from None
-        try:
             if not quiet:
                 run_demo(access)
             self._show(access)
@@ -34,7 +33,8 @@ class Command(BaseCommand):
         except (DemoFailed, StartFailed) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
-            pass
+            if demo:
+                raise CommandError("interrupted") from None
         finally:
             embedded.stop()
 
