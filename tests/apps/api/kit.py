@@ -185,6 +185,7 @@ def explode(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("v1/things", Things.as_view({"get": "list", "post": "create"})),
     path("v1/things/me", Things.as_view({"get": "me"})),
+    path("v1/things/dialect", Things.as_view({"get": "me"}, rate_buckets={"me": "dialect"})),
     path("v1/things/raw", Things.as_view({"post": "raw"})),
     path("v1/things/big", Things.as_view({"get": "big"})),
     path("v1/things/plain", Things.as_view({"get": "plain"})),

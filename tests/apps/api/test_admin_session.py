@@ -1,9 +1,11 @@
 """Sessions and CSRF protect /admin/; API calls neither get nor pay for them."""
 
 import pytest
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from flowforge.api.middleware import SessionForAdminMiddleware
 from flowforge.projects.models import User
 
 
@@ -37,6 +39,14 @@ def test_it_rejects_a_form_without_its_token(admin):
     client = Client(enforce_csrf_checks=True)
     assert login(client, csrfmiddlewaretoken="wrong" * 8) == 403
     assert "sessionid" not in client.cookies
+
+
+@pytest.mark.parametrize(("path", "refused"), [("/admin/own/", True), ("/v1/things", False)])
+def test_it_rejects_a_form_without_its_token_for_views_that_forgot_to_ask(path, refused):
+    request = RequestFactory().post(path)
+    middleware = SessionForAdminMiddleware(lambda _: HttpResponse())
+    answer = middleware.process_view(request, lambda _: HttpResponse(), (), {})
+    assert (answer is not None and answer.status_code == 403) is refused
 
 
 def test_it_rejects_a_session_as_credentials_of_the_api(admin):

@@ -178,6 +178,12 @@ def test_logins_count_on_the_address_whoever_asks(nobody, caller, settings):
     caller("admin").post("/v1/open", {}).expect(429)
 
 
+def test_dialects_count_on_the_address_whoever_asks(caller, settings):
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "dialect": "1/m"}
+    caller("admin").get("/v1/things/dialect").expect(200)
+    caller("admin two").get("/v1/things/dialect").expect(429)
+
+
 # --- addresses ----------------------------------------------------------------------------------------------------
 
 
