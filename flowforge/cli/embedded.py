@@ -52,7 +52,7 @@ class Embedded:
     def __init__(self) -> None:
         self._lock = _HomeLock(settings.HOME)
         self._web = WebServer()
-        self._workers = Workers(pools.threads())
+        self._workers = Workers(pools.threads(), alone=True)
         self._stop_requested = threading.Event()
 
     def start(self) -> Access:

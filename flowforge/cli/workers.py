@@ -2,17 +2,20 @@
 
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from celery.worker import WorkController
 from celery.worker import state as celery_state
 from django.conf import settings
 
 from flowforge.celery import create_app
-from flowforge.core import clock, inproc
-from flowforge.engine import pools
+from flowforge.cli.idle import IdleThreads
+from flowforge.core import bell, clock, inproc
+from flowforge.engine import pools, tasks
 from flowforge.engine.keeper import keeper
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
@@ -20,11 +23,21 @@ from flowforge.engine.timers import alarm
 log = logging.getLogger("flowforge.worker")
 
 
-class Workers:
-    """The engine's threads in this process. `start`, then `stop` once."""
+SWITCH_SECONDS = 0.0005  # how long a thread may keep the interpreter while others want it: many wait on each other
+_TASKS: dict[str, Callable[..., None]] = {bell.DRIVE: tasks.drive, bell.WORK: tasks.work}
 
-    def __init__(self, threads: Mapping[str, int]) -> None:
+
+class Workers:
+    """The engine's threads in this process. `start`, then `stop` once.
+
+    `alone`: no other process works on this database. Then a hint that an idle thread here can answer takes no way
+    through the broker.
+    """
+
+    def __init__(self, threads: Mapping[str, int], *, alone: bool = False) -> None:
         self._threads = threads  # queue -> number
+        self._alone = alone
+        self._idle: dict[str, IdleThreads] = {}
         self._controllers: list[WorkController] = []
         self._runners: list[threading.Thread] = []
 
@@ -32,8 +45,12 @@ class Workers:
         """Returns when every pool listens."""
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # Django's checks have run with the command
         clock.set_offset(maintenance.clock_offset())
+        sys.setswitchinterval(SWITCH_SECONDS)
         keeper.start()
         alarm.start()
+        if self._alone:
+            self._idle = {name: IdleThreads(count, f"idle-{name}") for name, count in self._threads.items()}
+            bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
         for (queue, count), event in zip(self._threads.items(), ready, strict=True):
             self._start_pool(queue, count, event)
@@ -54,7 +71,13 @@ class Workers:
             controller.stop()
         for runner in self._runners:
             runner.join(timeout=5)
+        for idle in self._idle.values():
+            idle.stop()
         keeper.stop()
+
+    def _answer(self, task: str, args: list[str], queue: str) -> bool:
+        idle = self._idle.get(queue)
+        return idle is not None and not pools.draining.is_set() and idle.offer(partial(_TASKS[task], *args))
 
     def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
         controller = WorkController(

@@ -20,6 +20,7 @@ EXPIRES_SECONDS = 60
 log = logging.getLogger("flowforge.bell")
 
 _listeners: list[Callable[[uuid.UUID], None]] = []
+_answer_here: list[Callable[[str, list[str], str], bool]] = []
 
 
 def drive(run_id: uuid.UUID) -> None:
@@ -46,7 +47,17 @@ def listen(listener: Callable[[uuid.UUID], None]) -> None:
     _listeners.append(listener)
 
 
+def answer_here(answer: Callable[[str, list[str], str], bool]) -> None:
+    """Offer each hint (task name, arguments, queue) to this process first; it says whether it has taken it.
+
+    For the process that is server and worker in one: an idle thread beside the ringer beats any broker.
+    """
+    _answer_here.append(answer)
+
+
 def _send(name: str, args: list[str], queue: str) -> None:
+    if any(answer(name, args, queue) for answer in _answer_here):
+        return
     try:
         current_app.send_task(name, args=args, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True)
     except Exception as error:  # noqa: BLE001  whatever the broker's client raises: the sweep finds the run within a second or two

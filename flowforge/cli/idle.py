@@ -1,0 +1,52 @@
+"""Idle threads: work that starts at once, or is refused."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from django.db import connections
+
+log = logging.getLogger("flowforge.worker")
+
+
+class IdleThreads:
+    """A few threads that take a call only if one of them is idle; whoever is refused goes another way."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._lock = threading.Lock()
+        self._idle = count
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True) for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def offer(self, call: Callable[[], None]) -> bool:
+        """Have `call` run now; False if every thread is busy."""
+        with self._lock:
+            if self._idle == 0:
+                return False
+            self._idle -= 1
+        self._calls.put(call)
+        return True
+
+    def stop(self) -> None:
+        """End each thread once its call has ended; does not wait longer than a few seconds for any."""
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def _loop(self) -> None:
+        try:
+            while (call := self._calls.get()) is not None:
+                try:
+                    call()
+                except Exception:
+                    log.exception("a hint could not be answered")
+                with self._lock:
+                    self._idle += 1
+        finally:
+            connections.close_all()
