@@ -26,6 +26,9 @@ class Client:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:500]!r}")
         return json.loads(text)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def allow(self, step_type: str) -> None:
         """Add a step type to those of the key's project."""
         project = self.call("GET", "/v1/projects")["data"][0]

@@ -89,6 +89,16 @@ def test_the_result_of_a_cancelled_step_is_void(flow: MakeFlow) -> None:
     assert "step.completed" not in events(run)
 
 
+def test_a_run_that_ends_is_let_go_whatever_is_asked_of_it(flow: MakeFlow) -> None:
+    made = flow(nodes=[effect("only")])
+    run = made.start()
+    Effect.before = lambda _: pause_run(run_id=run.pk)  # a poke, while the lease is held
+    driver.drive(run.pk)
+    run = fresh(run)
+    assert (run.status, run.pokes) == ("completed", 1)
+    assert (run.lease_expires_at, run.wake_at) == (None, None)
+
+
 def test_max_concurrency_holds_for_workers(flow: MakeFlow) -> None:
     nodes = [effect(f"s{n}") for n in range(6)]
     made = flow(nodes=nodes, config={"max_concurrency": 2})

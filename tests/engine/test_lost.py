@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -9,13 +10,15 @@ from django.conf import settings
 from flowforge.core import clock
 from flowforge.core.ids import step_id
 from flowforge.engine import driver, worker
+from flowforge.engine.outcomes import Result, conclude
+from flowforge.engine.plan import plan_of
 from flowforge.engine.store import maintenance
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
-from flowforge.engine.store.rows import EventRow, LeaseLost, RunUpdate
+from flowforge.engine.store.rows import EventRow, LeaseLost, RunUpdate, StaleState
 from flowforge.engine.store.steps import Settlement
 from runs.models import Run, StepRun
-from tests.engine.conftest import Flow, effect, events, fresh, step
+from tests.engine.conftest import Flow, chain, effect, events, fresh, step
 from tests.support.clock import FrozenClock
 from tests.support.step_types import Effect
 
@@ -127,8 +130,39 @@ def test_steps_that_were_not_begun_are_handed_back(flow: MakeFlow) -> None:
     assert step(run, "a").attempt == 1
 
 
+def test_what_is_handed_back_is_no_retry(flow: MakeFlow) -> None:
+    _, run, rows = claim_two(flow)
+    events, _ = conclude(rows[0], plan_of(run.version_id).definition.nodes[0], Result(outcome=None), clock.now(), float)
+    assert step_store.settle_steps(run.pk, [Settlement(row=rows[0], events=events)], clock.now())
+    assert (step(run, "a").status, step(run, "a").attempt) == ("retrying", 0)
+    assert fresh(run).retries == 0
+
+
+def test_a_driver_whose_steps_moved_on_looks_again(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on from what is committed: nothing is told twice."""
+    made = flow(chain(effect("first"), effect("second")))
+    run = made.start()
+    real = run_store.commit
+    calls = iter(range(9))
+
+    def commit(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == 1:
+            raise StaleState
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(run_store, "commit", commit)
+    driver.drive(run.pk)
+    run = fresh(run)
+    assert events(run).count("run.started") == 1
+    assert step(run, "first").status == "running"  # what was not written is another's, once the lease is over
+
+
 def test_a_lone_process_takes_over_at_once(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     made, run, _ = claim_two(flow)
+    assert run.wake_at is not None
+    Run.objects.filter(pk=run.pk).update(wake_at=clock.now() + timedelta(seconds=5))  # it was hinted; the hint is lost
+    assert maintenance.expire_all_leases(clock.now()) == 1
+    assert fresh(run).wake_at == clock.now()
     run_store.claim_run(run.pk, "dead too", clock.now(), 8)
     assert maintenance.expire_all_leases(clock.now()) == 1
     frozen_clock.advance(0.001)

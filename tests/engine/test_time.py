@@ -1,5 +1,7 @@
 """Waiting, retrying, running late: what moves a run when nobody rings."""
 
+import threading
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -123,6 +125,24 @@ def test_a_run_that_takes_too_long_fails(flow: MakeFlow, frozen_clock: FrozenClo
     assert run.error["code"] == "timeout"
     assert step(run, "wait").status == "cancelled"
     assert step(run, "after").status == "cancelled"
+
+
+def test_steps_that_wait_for_a_worker_are_not_looked_at_all_the_time(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    run = flow(nodes=[effect("a"), effect("b")]).start()
+    driver.drive(run.pk)
+    assert fresh(run).wake_at == clock.now() + timers.AGAIN_AFTER
+
+
+def test_of_an_alarm_the_newest_moment_counts() -> None:
+    alarm = timers.Alarm()
+    alarm._thread = threading.current_thread()  # it takes none otherwise
+    run, other, moment = uuid.uuid4(), uuid.uuid4(), clock.now()
+    for each in (moment, moment + timedelta(seconds=2), moment + timedelta(seconds=1)):
+        alarm.at(each, run)
+    alarm.at(moment, other)
+    alarm.at(None, other)
+    assert alarm._take_due(moment) == []
+    assert alarm._take_due(moment + timedelta(seconds=9)) == [run]
 
 
 def test_a_sweep_takes_each_due_run_once(flow: MakeFlow, frozen_clock: FrozenClock) -> None:

@@ -19,6 +19,7 @@ from flowforge.engine.store.rows import (
     StepRow,
 )
 from flowforge.engine.store.sql import insert_many, json_in, json_out, time_in, time_out, uuid_in, uuid_out, write
+from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
 _JSON_COLUMNS = frozenset({"outputs", "error"})
@@ -94,8 +95,9 @@ def commit(
 ) -> Committed:
     """Write one decision round: run, steps and events, or nothing at all.
 
-    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`. A commit
-    that starts a step is made `unless_poked`: no step begins after a pause or cancellation was accepted.
+    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
+    a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
+    step begins after a pause or cancellation was accepted.
     Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
     """
     with write() as cursor:
@@ -128,7 +130,7 @@ def give_back(run: ClaimedRun, wake_at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE runs_run SET lease_expires_at = NULL, lease_owner = '', wake_at = %s "
-            "WHERE id = %s AND lease_token = %s",
+            "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL",
             [time_in(wake_at), uuid_in(run.id), run.lease_token],
         )
 
@@ -202,7 +204,10 @@ def _update_run(
 ) -> tuple[Any, ...] | None:
     sets, values = _run_sets(update)
     lease, wake = time_in(lease_until), time_in(wake_at)
-    if release:  # only if nobody has poked since we looked
+    lease_values: list[Any]
+    if update.columns.get("status") in ENDED_RUN_STATUSES:
+        kept, lease_values = "lease_expires_at = %s, wake_at = %s", [None, None]
+    elif release:  # only if nobody has poked since we looked
         kept = (
             "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
             "wake_at = CASE WHEN pokes = %s THEN %s ELSE %s END"
@@ -210,7 +215,7 @@ def _update_run(
         lease_values = [run.pokes, lease, run.pokes, wake, lease]
     else:
         kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
-    if release and connection.vendor == "postgresql":  # an untyped NULL branch makes the CASE text there
+    if connection.vendor == "postgresql":  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if unless_poked else ("", [])
     cursor.execute(

@@ -1,6 +1,8 @@
 """`manage.py up`: the whole service as one process. `make run` and `make demo` are this command."""
 
+import io
 import signal
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -19,6 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="serve without the demonstration")
 
     def handle(self, *args: Any, demo: bool, quiet: bool, **options: Any) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # into a file or a pipe, too, as it comes
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # until it serves, as Ctrl-C: KeyboardInterrupt
         embedded = Embedded()
         try:

@@ -1,0 +1,71 @@
+"""Real processes on a home each. A fresh home is migrated once a session; the others are copies of it."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.bench.client import Client
+from tests.processes.step_types import PATH
+from tests.support.service import Child, Site, site
+
+LOOPBACK = "127.0.0.0/8"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The embedded default has nothing of the other lane's servers: its tests run where there are none."""
+    for item in items:
+        if item.get_closest_marker("processes") and not settings.EMBEDDED and not item.get_closest_marker("redis"):
+            item.add_marker(pytest.mark.skip(reason="of the embedded default: the SQLite lane runs it"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """`up --demo` on an empty home, at its end."""
+
+    site: Site
+    child: Child
+    exit_code: int
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    """The first start of all, with no setting but home and port."""
+    with site(tmp_path_factory.mktemp("first") / "home") as found:
+        del found.environment["FLOWFORGE_API_KEY"]
+        began = time.monotonic()
+        child = found.run("up", "--demo")
+        exit_code = child.ended(90)
+        yield Demonstration(site=found, child=child, exit_code=exit_code, seconds=time.monotonic() - began)
+
+
+@pytest.fixture(scope="module")
+def home(demonstration: Demonstration, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that has been started once."""
+    return Path(shutil.copytree(demonstration.site.home, tmp_path_factory.mktemp("site") / "home"))
+
+
+@pytest.fixture(scope="module")
+def place(home: Path) -> Iterator[Site]:
+    """A site on that home, with nothing started."""
+    with site(home, FLOWFORGE_STEP_TYPES=PATH, FLOWFORGE_ALLOW_PRIVATE_TARGETS=LOOPBACK) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def service(place: Site) -> Site:
+    """That site, served by one process."""
+    place.serve("up", "--quiet")
+    for step_type in ("work", "generic", "python", "http"):
+        place.client().allow(step_type)
+    return place
+
+
+@pytest.fixture
+def client(service: Site) -> Client:
+    return service.client()

@@ -1,0 +1,201 @@
+"""What must hold of the database after any fault: read straight from its tables, judged by the kernel's own tables.
+
+`violations(read(url))` is empty, or says what is wrong, a line each.
+"""
+
+import json
+import sqlite3
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+from flowforge.kernel.states import (
+    ENDED_RUN_STATUSES,
+    ENDED_STEP_STATUSES,
+    RUN_TRANSITIONS,
+    STEP_TRANSITIONS,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    id: str
+    status: str
+    attempt: int
+    event_seq: int
+    steps_total: int
+    steps_completed: int
+    steps_failed: int
+    steps_skipped: int
+    retries: int
+    lease_expires_at: Any
+    wake_at: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRow:
+    id: str
+    run_id: str
+    node_id: str
+    status: str
+    attempt: int
+    max_attempts: int
+    lease_expires_at: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    run_id: str
+    seq: int
+    event: str
+    step_id: str | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """One run: its row, its steps, its events by seq."""
+
+    run: RunRow
+    steps: Sequence[StepRow]
+    events: Sequence[EventRow]
+
+    def of(self, step: StepRow) -> list[EventRow]:
+        """The step's transitions."""
+        return [each for each in self.events if each.step_id == step.id and each.event != "step.log"]
+
+
+def violations(stories: Sequence[Story]) -> list[str]:
+    """All that is wrong with these runs, each of which has to have ended."""
+    return [f"run {story.run.id}: {fault}" for story in stories for fault in _faults(story)]
+
+
+def read(url: str) -> list[Story]:
+    """Every run of a database, sqlite:///… or postgresql://…, oldest first."""
+    runs = [RunRow(**row) for row in _rows(url, "runs_run", RunRow, "created_at, id")]
+    steps, events = defaultdict(list), defaultdict(list)
+    for row in _rows(url, "runs_steprun", StepRow, "run_id, position"):
+        steps[row["run_id"]].append(StepRow(**row))
+    for row in _rows(url, "runs_runevent", EventRow, "run_id, seq"):
+        events[row["run_id"]].append(EventRow(**row))
+    return [Story(run=run, steps=steps[run.id], events=events[run.id]) for run in runs]
+
+
+# --- the invariants -----------------------------------------------------------------------------------------------
+
+
+def _faults(story: Story) -> Iterator[str]:
+    yield from _sequence(story)
+    yield from _run_history(story)
+    yield from _leases(story)
+    yield from _counters(story)
+    for step in story.steps:
+        for fault in _step_history(story, step):
+            yield f"step {step.node_id}: {fault}"
+
+
+def _sequence(story: Story) -> Iterator[str]:
+    """seq has no gaps and no doubles, and the run knows the newest."""
+    seqs = [event.seq for event in story.events]
+    if seqs != list(range(1, len(seqs) + 1)):
+        yield f"events have the seqs {seqs}"
+    if story.run.event_seq != len(seqs):
+        yield f"event_seq is {story.run.event_seq} after {len(seqs)} events"
+
+
+def _run_history(story: Story) -> Iterator[str]:
+    """Each event of the run is a transition that there is; the last thing told is its end, and the row says so."""
+    told = [event for event in story.events if event.event.startswith("run.")]
+    if not told or told[0].event != "run.created":
+        yield "the history does not begin with run.created"
+        return
+    status = "pending"
+    for event in told[1:]:
+        following = event.data["status"]
+        if following not in RUN_TRANSITIONS[status]:
+            yield f"event {event.seq} ({event.event}) follows {status}"
+        status = following
+    if story.run.status not in ENDED_RUN_STATUSES:
+        yield f"it has not ended: {story.run.status}"
+    elif story.run.status != status or story.events[-1] is not told[-1]:
+        yield f"it is {story.run.status}, but its history ends with {story.events[-1].event}"
+    if sum(event.event == "run.started" for event in told) > 1:
+        yield "it started twice"
+
+
+def _step_history(story: Story, step: StepRow) -> Iterator[str]:
+    """One terminal event an attempt of the run; each start is an attempt, unless it was lost or handed back."""
+    status, started, given_back = "pending", 0, 0
+    for event in story.of(step):
+        following = {"started": "running"}.get(event.event.removeprefix("step."), event.event.removeprefix("step."))
+        if following not in STEP_TRANSITIONS[status]:
+            yield f"event {event.seq} ({event.event}) follows {status}"
+        status = following
+        started += event.event == "step.started"
+        given_back += event.event == "step.retrying" and "error" not in event.data
+    if step.status != status or status not in ENDED_STEP_STATUSES:
+        yield f"it is {step.status}, its history ends with {status}"
+    if step.attempt != started - given_back:
+        yield f"attempt is {step.attempt}; it started {started} times and was given back {given_back} times"
+    if step.attempt > step.max_attempts:
+        yield f"attempt {step.attempt} of {step.max_attempts}"
+
+
+def _leases(story: Story) -> Iterator[str]:
+    """Nobody holds what has ended, and nobody is to look at it."""
+    if story.run.lease_expires_at is not None or story.run.wake_at is not None:
+        yield f"lease_expires_at {story.run.lease_expires_at}, wake_at {story.run.wake_at}"
+    held = [step.node_id for step in story.steps if step.lease_expires_at is not None]
+    if held:
+        yield f"steps hold leases: {held}"
+
+
+def _counters(story: Story) -> Iterator[str]:
+    """The run's counters are those of its steps."""
+    run = story.run
+    if len(story.steps) != run.steps_total:
+        yield f"{len(story.steps)} of {run.steps_total} steps have a row"
+    for status, counted in (
+        ("completed", run.steps_completed),
+        ("failed", run.steps_failed),
+        ("skipped", run.steps_skipped),
+    ):
+        found = sum(step.status == status for step in story.steps)
+        if found != counted:
+            yield f"steps_{status} is {counted} of {found}"
+    retries = sum(event.event == "step.retrying" and "error" in event.data for event in story.events)
+    if run.retries != retries:
+        yield f"retries is {run.retries} of {retries}"
+
+
+# --- the tables ---------------------------------------------------------------------------------------------------
+
+
+def _rows(url: str, table: str, kind: type, order: str) -> Iterator[dict[str, Any]]:
+    columns = list(kind.__annotations__)
+    query = f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}"
+    for row in _fetch(url, query):
+        yield {name: _plain(name, value) for name, value in zip(columns, row, strict=True)}
+
+
+def _fetch(url: str, query: str) -> list[tuple[Any, ...]]:
+    if not url.startswith("sqlite"):
+        with psycopg.connect(url) as connection:
+            return connection.execute(query).fetchall()
+    connection = sqlite3.connect(urlsplit(url).path.removeprefix("/"), timeout=20)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def _plain(name: str, value: Any) -> Any:
+    """One spelling of ids and JSON for both databases."""
+    if isinstance(value, uuid.UUID):
+        return value.hex
+    return json.loads(value) if name == "data" and isinstance(value, str) else value
