@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.bench.client import Client
-from tests.processes.workflows import chain, ended_count, run_of, start_mixed, transform
+from tests.processes.workflows import chain, ended_count, event_names, run_of, start_mixed, statuses, transform, work
 from tests.support.invariants import read, violations
 from tests.support.service import Child, Site, until
 
@@ -81,26 +81,20 @@ def judge(place: Site, accepted: Sequence[str]) -> None:
     mine = [known[uuid.UUID(run_id).hex] for run_id in accepted]
     assert {story.run.status for story in mine} == {"completed"}
     assert any(event.data.get("reason") == "worker_lost" for story in mine for event in story.events)
-    assert all(
-        step.attempt == 3
-        for story in mine
-        for step in story.steps
-        if step.node_id in ("left", "right") and step.max_attempts == 4
-    )
+    flaky = [step for story in mine for step in story.steps if step.max_attempts > 1]
+    assert {step.attempt for step in flaky} == {3}  # told to fail twice: what was lost uses up no attempt
 
 
 def test_a_run_under_way_is_taken_up_at_once(place: Site) -> None:
     """Nobody waits for the leases of a process that cannot come back."""
     process = place.serve("up", "--quiet")
     client = place.client()
-    workflow = client.create("under way", chain({"id": "only", "type": "work", "config": {"seconds": 2}}))
-    run = client.start(workflow)["id"]
-    until(lambda: run_of(client, run)["steps"], 10, "its step has begun")
+    client.allow("work")
+    run = client.start(client.create("under way", chain(work("only", 2))))["id"]
+    until(lambda: "running" in statuses(client, run).values(), 10, "its step has begun")
     process.kill()
     process = place.serve("up", "--quiet")
     client = place.client()
-    events = f"/v1/runs/{run}/events"
-    names = lambda: [event["event"] for event in client.call("GET", events)["data"]]  # noqa: E731
-    until(lambda: names().count("step.started") == 2, 2, "its step has begun again")
+    until(lambda: event_names(client, run).count("step.started") == 2, 2, "its step has begun again")
     until(lambda: run_of(client, run)["status"] == "completed", 10, "it ends")
     assert process.end() == 0

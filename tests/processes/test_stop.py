@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.bench.client import Client
-from tests.processes.workflows import DEAF, STUBBORN, chain, logged, python, run_of, work
+from tests.processes.workflows import DEAF, STUBBORN, chain, event_names, logged, python, run_of, statuses, work
 from tests.support.http_stub import HttpStub
 from tests.support.service import Site, until
 
@@ -85,10 +85,6 @@ def test_a_pause_begins_nothing(client: Client) -> None:
     assert statuses(client, run).get("second", "pending") == "pending"
     client.call("POST", f"/v1/runs/{run}:resume")
     until(lambda: run_of(client, run)["status"] == "completed", 10, "it goes on")
-    events = [each["event"] for each in client.call("GET", f"/v1/runs/{run}/events")["data"]]
+    events = event_names(client, run)
     second = len(events) - 1 - events[::-1].index("step.started")
     assert events.index("run.paused") < events.index("run.resumed") < second
-
-
-def statuses(client: Client, run: str) -> dict[str, str]:
-    return {step["node_id"]: step["status"] for step in run_of(client, run)["steps"]}

@@ -108,3 +108,13 @@ def run_of(client: Client, run_id: str) -> Any:
 def logged(client: Client, run_id: str) -> list[str]:
     """The newest log lines of the run's only step."""
     return [line["message"] for step in run_of(client, run_id)["steps"] for line in step["logs"]]
+
+
+def statuses(client: Client, run_id: str) -> dict[str, str]:
+    """The status of each step by its node."""
+    return {step["node_id"]: step["status"] for step in run_of(client, run_id)["steps"]}
+
+
+def event_names(client: Client, run_id: str) -> list[str]:
+    """What has been told of the run, in order."""
+    return [event["event"] for event in client.call("GET", f"/v1/runs/{run_id}/events?limit=1000")["data"]]

@@ -33,6 +33,7 @@ class RunRow:
     steps_failed: int
     steps_skipped: int
     retries: int
+    lease_token: int  # how often it was claimed
     lease_expires_at: Any
     wake_at: Any
 
