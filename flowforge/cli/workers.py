@@ -13,6 +13,7 @@ from celery.worker import state as celery_state
 from django.conf import settings
 
 from flowforge.celery import create_app
+from flowforge.cli.consumer import PoolConsumer
 from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
 from flowforge.engine import pools, tasks
@@ -38,7 +39,6 @@ class Workers:
         self._threads = threads  # queue -> number
         self._alone = alone
         self._idle: dict[str, IdleThreads] = {}
-        self._controllers: list[WorkController] = []
         self._runners: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -67,8 +67,6 @@ class Workers:
         _wait_for_executions(5.0)
         celery_state.should_stop = True  # type: ignore[assignment]  # the stubs know its first value alone
         inproc.close()
-        for controller in self._controllers:
-            controller.stop()
         for runner in self._runners:
             runner.join(timeout=5)
         for idle in self._idle.values():
@@ -87,6 +85,7 @@ class Workers:
             pool_cls="threads",
             concurrency=count,
             queues=[queue],
+            consumer_cls=PoolConsumer,
             use_eventloop=False,  # Celery's hub is one a process, and these are several pools
             without_heartbeat=True,
             without_mingle=True,
@@ -96,7 +95,6 @@ class Workers:
         )
         runner = threading.Thread(target=controller.start, name=f"pool-{queue}", daemon=True)
         runner.start()
-        self._controllers.append(controller)
         self._runners.append(runner)
 
 
