@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from flowforge.core.errors import PermissionMissing
@@ -18,7 +18,7 @@ class Caller:
     grants: Mapping[uuid.UUID, frozenset[str]]  # project -> scopes; a project that isn't here does not exist for it
     user_id: uuid.UUID | None = None
     is_staff: bool = False
-    rate_limits: Mapping[str, str] | None = None  # overrides of the project, for a caller with a single one
+    rate_limits: Mapping[uuid.UUID, Mapping[str, str]] = field(default_factory=dict)  # what projects override
 
     @property
     def actor(self) -> str:

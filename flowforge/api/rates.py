@@ -16,7 +16,7 @@ from django.db import connection
 
 from flowforge.api.models import RateWindow
 
-_RATE = re.compile(r"([1-9][0-9]{0,8})/(s|m|h|d)")
+_RATE = re.compile(r"0*([1-9][0-9]{0,8})/(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _KEY_PREFIX: Final = "ff:rate:"
 

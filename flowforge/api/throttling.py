@@ -45,7 +45,8 @@ def count(request: Request, view: "ApiViewSet") -> None:
         return
     project_id = _project(caller, view.kwargs.get("project_id"))
     whose = f"project:{project_id}" if project_id else caller.actor
-    _count(request._request, bucket, whose, (caller.rate_limits or {}).get(bucket))
+    overrides = caller.rate_limits.get(project_id, {}) if project_id else {}
+    _count(request._request, bucket, whose, overrides.get(bucket))
 
 
 def count_unclaimed(request: HttpRequest) -> None:

@@ -16,7 +16,7 @@ from flowforge.api.caller import Caller
 from flowforge.core import clock
 from flowforge.core.errors import InvalidCredentials
 from flowforge.projects import key_format, selectors, tokens
-from flowforge.projects.models import ApiKey, TokenFamily
+from flowforge.projects.models import ApiKey, Project, TokenFamily
 from flowforge.projects.recent import Recent
 
 REMEMBER_SECONDS: Final = 1.0
@@ -106,7 +106,7 @@ def _load_key(key_hash: str) -> _Key | None:
         id=str(key.pk),
         name=key.name,
         grants={key.project_id: key_scopes(key)},
-        rate_limits=key.project.settings.get("rate_limits"),
+        rate_limits=selectors.rate_limits_of([key.project]),
     )
     return _Key(caller=caller, expires_at=key.expires_at)
 
@@ -118,13 +118,15 @@ def _load_login(family_id: uuid.UUID) -> _Login | None:
 
 def _login(family: TokenFamily) -> _Login:
     user = family.user
+    grants = selectors.grants_of(user.pk)
     caller = Caller(
         kind="user",
         id=str(user.pk),
         name=user.get_username(),
-        grants=selectors.grants_of(user.pk),
+        grants=grants,
         user_id=user.pk,
         is_staff=user.is_staff,
+        rate_limits=selectors.rate_limits_of(Project.objects.filter(pk__in=grants).only("settings")),
     )
     return _Login(caller=caller, user_id=user.pk, token_version=user.token_version)
 

@@ -1,7 +1,7 @@
 """Reading people, projects and keys."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Case, Prefetch, Q, Value, When
@@ -45,6 +45,11 @@ def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
     """What a person may do: project -> scopes of the membership's role."""
     roles = Membership.objects.filter(user_id=user_id).values_list("project_id", "role")
     return {project_id: ROLE_SCOPES[role] for project_id, role in roles}
+
+
+def rate_limits_of(projects: Iterable[Project]) -> dict[uuid.UUID, Mapping[str, str]]:
+    """What projects say of their own rate limits: project -> bucket -> rate, for those that say anything."""
+    return {project.pk: limits for project in projects if (limits := project.settings.get("rate_limits"))}
 
 
 def active_projects_named(text: str) -> Sequence[Project]:

@@ -39,7 +39,7 @@ class HeaderAuthentication(BaseAuthentication):
         scopes, _, override = text.partition(";")
         projects = (PROJECT, OTHER) if "two" in scopes else (PROJECT,)
         grants = {project: frozenset(scopes.split()) for project in projects}
-        limits = {"general": override} if override else None
+        limits = {PROJECT: {"general": override}} if override else {}
         return None, Caller(kind="key", id="k1", name="test", grants=grants, rate_limits=limits)
 
 

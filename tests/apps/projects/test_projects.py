@@ -180,6 +180,14 @@ def test_rate_limits_hold_for_the_projects_keys_at_once(owner, path, client_with
     assert [robot.get(path).status for _ in range(2)][-1] == 429
 
 
+def test_rate_limits_hold_for_the_projects_people_too(owner, path, client_as):
+    viewer = client_as("viewer")
+    owner.patch(path, {"settings": {"rate_limits": {"general": "3/m"}}}).expect(200)
+    answers = [viewer.get(path) for _ in range(4)]
+    assert answers[-1].status == 429
+    assert {answer.headers["X-RateLimit-Limit"] for answer in answers} == {"3"}
+
+
 # --- archive ------------------------------------------------------------------------------------------------------
 
 
