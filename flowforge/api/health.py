@@ -3,16 +3,19 @@
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 
 from flowforge.api import problems
 from flowforge.api.http import Bare
 from flowforge.core.errors import Unavailable
 
 
+@require_safe
 def livez(request: HttpRequest) -> HttpResponse:
     return Bare({"status": "ok"})
 
 
+@require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """200, or 503 while the database can't be reached."""
     try:

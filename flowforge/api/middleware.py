@@ -62,9 +62,9 @@ class ApiMiddleware:
         return None
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(_HTML_PATHS):
-            return self.get_response(request)
         refusal = _refusal(request)
+        if refusal is None and request.path.startswith(_HTML_PATHS):
+            return self.get_response(request)
         response = problems.answer(refusal, request) if refusal else self.get_response(request)
         if response.status_code >= 400 and response.get("Content-Type", "").startswith("text/html"):
             response = _problem_instead(response, request)
@@ -92,7 +92,8 @@ def _refusal(request: HttpRequest) -> FlowForgeError | None:
 def _problem_instead(response: HttpResponseBase, request: HttpRequest) -> HttpResponse:
     """What Django answered in HTML (unknown routes, bad requests, failures in a middleware), as a problem."""
     known = problems.BY_STATUS.get(response.status_code, FlowForgeError)
-    return problems.respond(known(), request)  # Django has logged it
+    headers = {"Allow": response["Allow"]} if "Allow" in response else {}
+    return problems.respond(known(headers=headers), request)  # Django has logged it
 
 
 def _limited(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -124,7 +125,9 @@ def _finish(request: HttpRequest, response: HttpResponse) -> None:
         headers["Cache-Control"] = "private, no-cache" if "ETag" in headers else "no-store"
     if len(response.content) >= GZIP_FROM_BYTES:
         _compress(request, response)
-    if response.status_code not in (204, 304):
+    if response.status_code in (204, 304):
+        headers.pop("Content-Type", None)  # there is no content to have one, least of all Django's text/html
+    else:
         headers["Content-Length"] = str(len(response.content))
 
 

@@ -16,6 +16,7 @@ class JsonNegotiation(BaseContentNegotiation):
     """Picks by Content-Type among parsers, and refuses (406) an Accept that excludes all that the view produces."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        _require_plain(request.META.get("HTTP_CONTENT_ENCODING", ""))
         essence = _essence(request.content_type or "application/json")
         taken = {parser.media_type or "": parser for parser in parsers}
         if essence not in taken:
@@ -44,6 +45,12 @@ def _require_acceptable(accept: str, produces: Sequence[str]) -> None:
         if essence == "*/*" or essence in offered or (kind != essence and any(o.startswith(kind) for o in offered)):
             return
     raise NotAcceptable(detail=f"This gives {', '.join(sorted(offered))}.")
+
+
+def _require_plain(content_encoding: str) -> None:
+    """A body that was coded on its way is refused (RFC 9110, 15.5.16) rather than read as if it weren't."""
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(detail="Send the body as it is.", headers={"Accept-Encoding": "identity"})
 
 
 def _essence(media_type: str) -> str:

@@ -6,14 +6,14 @@ from typing import IO, Any
 from rest_framework.parsers import BaseParser
 
 from flowforge.core import json
-from flowforge.core.errors import MalformedRequest, UnsupportedMediaType
+from flowforge.core.errors import MalformedRequest
 from flowforge.core.json import Json, JsonError
 
 _UTF8 = frozenset(("utf-8", "utf8", "us-ascii"))
 
 
 class StrictJSONParser(BaseParser):
-    """`application/json` in UTF-8. Raises MalformedRequest (400); another charset is 415, as another type is."""
+    """`application/json` in UTF-8. Raises MalformedRequest (400), for another charset too."""
 
     media_type = "application/json"
 
@@ -35,4 +35,4 @@ def _check_charset(media_type: str) -> None:
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _UTF8:
-            raise UnsupportedMediaType(detail="JSON is read as UTF-8 only.")
+            raise MalformedRequest(detail="JSON is read as UTF-8 only.")

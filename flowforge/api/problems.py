@@ -6,7 +6,8 @@ Whatever is raised below a view, and whatever Django would answer in HTML, leave
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 from django.core import exceptions as django_errors
 from django.db import Error as DatabaseError
@@ -24,6 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "/v1/problems/"
 CHALLENGE = 'Bearer realm="flowforge"'  # RFC 9110, 11.6.1; tokens and API keys both travel as Bearer
 RETRY_AFTER_SECONDS = 2
+_PATH_CHARACTERS: Final = "/:@!$&'()*+,;="  # what RFC 3986, 3.3 leaves as it is in a path, beside the unreserved
 
 log = logging.getLogger("flowforge.api")
 
@@ -77,7 +79,7 @@ def problem(error: FlowForgeError, request: HttpRequest | Request) -> dict[str, 
         "title": error.title,
         "status": error.status,
         "detail": error.detail or error.title,
-        "instance": request.path,
+        "instance": quote(request.path, safe=_PATH_CHARACTERS),  # a URI reference, not a decoded path
         "code": error.code,
         "trace_id": here.trace_id if here else None,
     }

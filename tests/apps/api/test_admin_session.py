@@ -57,6 +57,11 @@ def test_it_rejects_a_session_as_credentials_of_the_api(admin):
     assert not answer.cookies
 
 
+@pytest.mark.parametrize("path", ["/admin/login/", "/static/flowforge_api/docs.js"])
+def test_it_rejects_hosts_that_are_not_ours(path):
+    assert Client().get(path, headers={"Host": "evil.example"}).status_code == 400
+
+
 def test_an_unknown_admin_page_is_a_page(admin):
     client = Client()
     client.force_login(admin)

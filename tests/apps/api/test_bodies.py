@@ -57,7 +57,6 @@ def test_it_rejects_a_body_that_is_no_object(writer, raw):
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/xml",
-        "application/json; charset=latin-1",
         "nonsense",
     ],
 )
@@ -71,6 +70,19 @@ def test_it_rejects_other_media_types(writer, content_type):
 )
 def test_json_may_name_its_charset(writer, content_type):
     writer.request("POST", "/v1/things", b'{"name": "a"}', content_type=content_type).expect(201)
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "latin-1", '"utf-32"', "bz2_codec"])
+def test_it_rejects_other_charsets(writer, charset):
+    content_type = f"application/json; charset={charset}"
+    answer = writer.request("POST", "/v1/things", b'{"name": "a"}', content_type=content_type).expect(400)
+    assert answer.code == "malformed_request"
+
+
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br, gzip", 415), ("identity", 201), ("Identity", 201)])
+def test_it_rejects_bodies_that_were_coded_on_their_way(writer, coding, status):
+    answer = writer.post("/v1/things", {"name": "a"}, headers={"Content-Encoding": coding}).expect(status)
+    assert status == 201 or answer.headers["Accept-Encoding"] == "identity"
 
 
 def test_it_rejects_every_fault_at_once_and_by_pointer(writer):

@@ -19,6 +19,13 @@ def test_it_works(db, path):
     assert answer.headers["X-Trace-Id"]
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_it_rejects_other_methods_than_reading(path):
+    answer = ApiClient().post(path).expect(405)
+    assert answer.code == "method_not_allowed"
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
 def test_it_rejects_work_while_the_database_is_away(db, monkeypatch):
     def gone(self, sql, params=None):
         raise OperationalError("connection refused")

@@ -27,6 +27,14 @@ def test_it_works(nobody):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [("/v1/caf%C3%A9", "/v1/caf%C3%A9"), ("/v1/a%22%5C%20b", "/v1/a%22%5C%20b"), ("/v1/x:run;y=1", "/v1/x:run;y=1")],
+)
+def test_the_instance_is_a_uri_reference(nobody, path, instance):
+    assert nobody.get(path).expect(404).json["instance"] == instance
+
+
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1//things", "/v1/things/", "/api/v1/x", "/favicon.ico"])
 def test_it_rejects_unknown_routes_without_html(nobody, path, debug):
