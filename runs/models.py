@@ -171,6 +171,7 @@ class DedupeKey(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["workflow", "key"], name="dedupe_once")]
+        indexes = [models.Index(fields=["expires_at"], name="dedupe_expiry")]  # the cleaning's query
 
     def __str__(self) -> str:
         return self.key

@@ -8,6 +8,7 @@ import functools
 import re
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol, cast
 
 import redis
@@ -148,3 +149,10 @@ def new_store() -> RateStore:
         return RedisStore(cache_url)
     database: dict[str, Any] = settings.DATABASES["default"]
     return SqlStore() if database["ENGINE"].endswith("postgresql") else MemoryStore()
+
+
+def purge(*, now: datetime, limit: int) -> int:
+    """Delete at most `limit` windows that are over; says how many."""
+    over = RateWindow.objects.filter(ends_at__lte=now.timestamp()).order_by("ends_at")
+    deleted, _ = RateWindow.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
+    return deleted

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
+from flowforge.engine import housekeeping
 from flowforge.engine.store import maintenance
 
 SWEEP_SECONDS = 1.0
@@ -76,10 +77,14 @@ class Alarm:
 
     def _loop(self) -> None:
         next_sweep = clock.now()
+        next_cleaning = next_sweep + timedelta(seconds=housekeeping.EVERY_SECONDS)
         try:
             while not self._stopping:
                 sweep = clock.now() >= next_sweep
                 self._tick(sweep)
+                if clock.now() >= next_cleaning:
+                    housekeeping.run_once(clock.now())
+                    next_cleaning = clock.now() + timedelta(seconds=housekeeping.EVERY_SECONDS)
                 if sweep:
                     next_sweep = clock.now() + timedelta(seconds=SWEEP_SECONDS)
                 self._sleep_until(next_sweep)

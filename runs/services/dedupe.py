@@ -34,6 +34,13 @@ def claim_keys(*, workflow_id: uuid.UUID, wanted: Mapping[str, uuid.UUID], now: 
     raise RuntimeError("dedupe keys keep changing hands")
 
 
+def purge(*, now: datetime, limit: int) -> int:
+    """Delete at most `limit` keys that have expired; says how many."""
+    expired = DedupeKey.objects.filter(expires_at__lte=now).order_by("expires_at")
+    deleted, _ = DedupeKey.objects.filter(pk__in=list(expired.values_list("pk", flat=True)[:limit])).delete()
+    return deleted
+
+
 def _take_over(row: DedupeKey, run_id: uuid.UUID, now: datetime) -> bool:
     """Give an expired key to another run; False if someone else was faster."""
     expires_at = now + DEDUPE_WINDOW

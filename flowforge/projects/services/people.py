@@ -1,7 +1,7 @@
 """People: making them, letting them in by password and token, and out again."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.contrib.auth import authenticate
@@ -101,9 +101,9 @@ def end_all_tokens(*, user: User) -> None:
     callers.forget()
 
 
-def purge_families(*, limit: int) -> int:
+def purge_families(*, now: datetime, limit: int) -> int:
     """Delete at most `limit` logins whose last refresh token has expired; says how many."""
-    expired = TokenFamily.objects.filter(expires_at__lt=clock.now() - KEPT_AFTER_EXPIRY).order_by("expires_at")
+    expired = TokenFamily.objects.filter(expires_at__lt=now - KEPT_AFTER_EXPIRY).order_by("expires_at")
     deleted, _ = TokenFamily.objects.filter(pk__in=list(expired.values_list("pk", flat=True)[:limit])).delete()
     return deleted
 
