@@ -239,7 +239,12 @@ METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
 
 # --- what is reached upwards, by name (docs/architecture.md) ------------------------------------------------------
-EVENT_SINKS: list[str] = []
+HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekeeping
+    "flowforge.projects.idempotency.purge",
+    "flowforge.projects.services.people.purge_families",
+    "flowforge.api.rates.purge",
+    "runs.services.dedupe.purge",
+]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
 
@@ -285,7 +290,6 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0, "inte
 CELERY_TASK_CREATE_MISSING_QUEUES = True  # a node may name a queue of its own
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_DISABLE_PREFETCH = BROKER_URL.startswith("redis")
 CELERY_WORKER_ETA_TASK_LIMIT = 1000
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
