@@ -26,6 +26,7 @@ class Completed:
 
     output: Json = None
     branch: str | None = None  # the label that outgoing edges' `when` are compared with
+    otherwise: "Failed | None" = None  # at the end of a wait: what it is instead if no edge names the branch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +45,9 @@ class Failed:
 class Waiting:
     """Nothing to do before `until` (or before an outside event): the step holds no process while it waits."""
 
-    until: datetime | None
-    then: Completed = Completed()  # the outcome once `until` has come
+    until: datetime | None  # None: it waits for someone outside alone
+    then: "Completed | Failed" = Completed()  # the outcome once `until` has come
+    waits_for: str = "time"  # `time`, or what someone outside has to bring: `approval`, `event:<name>` …
 
 
 Outcome = Completed | Failed | Waiting
@@ -139,7 +141,10 @@ class StepType(Protocol):
     output_schema: ClassVar[Mapping[str, Any]]
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
-        """Faults that the schema cannot express, pointers relative to the config. Strings may hold expressions."""
+        """Faults that the schema cannot express, pointers relative to the config.
+
+        Strings may hold expressions; a member that the schema refuses (or misses) comes as one.
+        """
         ...
 
     def branches(self, config: Mapping[str, Any]) -> frozenset[str] | None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urldefrag, urlencode
 
 from flowforge.core import clock, json
-from flowforge.core.egress import EgressCancelled, EgressError, Outgoing, egress
+from flowforge.core.egress import EgressCancelled, EgressError, Outgoing, checked_url, egress
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.pointers import escape
@@ -86,7 +86,7 @@ class Http(BaseStep):
         for name in _reserved(config.get("headers", {})):
             pointer = f"/headers/{escape(name)}"
             faults.append(Fault(pointer=pointer, code="reserved_header", detail="this header is set for you"))
-        return faults + _check_timeout(config.get("timeout", DEFAULT_SECONDS))
+        return faults + _check_url(config["url"]) + _check_timeout(config.get("timeout", DEFAULT_SECONDS))
 
     def run(self, context: Context) -> Outcome:
         try:
@@ -101,6 +101,16 @@ class Http(BaseStep):
             return Failed(code=error.code, message=str(error), retryable=error.retryable)
         context.log("info", f"{outgoing.method} {_without_query(outgoing.url)} answered {answer.status}")
         return outcome(answer, context.config.get("expect_status", "2xx"), clock.now())
+
+
+def _check_url(value: Json) -> list[Fault]:
+    if holds_expression(value):
+        return []
+    try:
+        checked_url(value)
+    except EgressError as error:
+        return [Fault(pointer="/url", code="invalid_url", detail=str(error))]
+    return []
 
 
 def _check_timeout(value: Json) -> list[Fault]:

@@ -15,7 +15,7 @@ from flowforge.steps.process import Limits, ProcessResult, run_process
 from flowforge.steps.scratch import scratch_directory
 from flowforge.steps.values import holds_expression
 
-MAX_RESULT_BYTES: Final = 4 * 1024 * 1024
+MAX_RESULT_BYTES: Final = 1024 * 1024  # no step keeps a larger output
 
 
 class Python(BaseStep):

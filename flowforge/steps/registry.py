@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flowforge.core.errors import Fault
 from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
+from flowforge.core.pointers import tokens
 from flowforge.steps.base import StepType
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
@@ -35,6 +36,9 @@ _ATTRIBUTES: Final = (
     "branches",
     "run",
 )
+
+# Stands in for a member of the wrong shape: `check` lets an expression pass wherever it stands.
+_UNKNOWN: Final = "{{ unknown }}"
 
 log = logging.getLogger("flowforge.steps")
 
@@ -66,11 +70,16 @@ class Registry:
         return [self._types[name] for name in self.names()]
 
     def faults(self, name: str, config: Mapping[str, Any]) -> list[Fault]:
-        """What is wrong with a config as it is written; a string with `{{` passes wherever it stands.
+        """Everything that is wrong with a config as it is written; a string with `{{` passes wherever it stands.
 
         Pointers are relative to the config. Raises KeyError on an unknown name.
         """
-        return self._written[name].faults(config) or self._types[name].check(config)
+        found = self._written[name].faults(config)
+        if any(not fault.pointer for fault in found):
+            return found  # nothing can be said of its members
+        misshapen = {tokens(fault.pointer)[0] for fault in found}
+        checked = self._types[name].check({**config, **dict.fromkeys(misshapen, _UNKNOWN)})
+        return found + [fault for fault in checked if misshapen.isdisjoint(tokens(fault.pointer)[:1])]
 
     def faults_rendered(self, name: str, config: Mapping[str, Any]) -> list[Fault]:
         """What the schema says of a config that has been rendered. Raises KeyError on an unknown name."""

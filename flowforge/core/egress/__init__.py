@@ -4,7 +4,7 @@
 """
 
 from flowforge.core.egress.addresses import AddressPolicy
-from flowforge.core.egress.client import Answer, Egress, Outgoing, egress
+from flowforge.core.egress.client import Answer, Egress, Outgoing, checked_url, egress
 from flowforge.core.egress.errors import (
     ConnectionFailed,
     EgressCancelled,
@@ -27,5 +27,6 @@ __all__ = [
     "InvalidRequest",
     "Outgoing",
     "ResponseTooLarge",
+    "checked_url",
     "egress",
 ]

@@ -97,7 +97,7 @@ class Egress:
             current_call.reset(token)
 
     def _hop(self, outgoing: Outgoing) -> Answer:
-        url = _checked_url(outgoing.url)
+        url = checked_url(outgoing.url)
         with _translated(url.host):
             request = httpx2.Request(
                 outgoing.method,
@@ -154,7 +154,8 @@ def egress(allow: Iterable[str] = ()) -> Egress:
     return _egress(AddressPolicy.parse(allow))
 
 
-def _checked_url(text: str) -> httpx2.URL:
+def checked_url(text: str) -> httpx2.URL:
+    """A URL that may be called as far as its text shows. Raises InvalidRequest, EgressRefused."""
     try:
         url = httpx2.URL(text)
     except (httpx2.InvalidURL, TypeError):

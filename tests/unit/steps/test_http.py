@@ -51,6 +51,10 @@ def test_it_works(attempt: Attempt, stub: HttpStub) -> None:
         ({"headers": {"content-length": "5"}}, "/headers/content-length", "reserved_header"),
         ({"timeout": "soon"}, "/timeout", "invalid_timeout"),
         ({"timeout": 0}, "/timeout", "invalid_timeout"),
+        ({"url": "ftp://example.com/x"}, "/url", "invalid_url"),
+        ({"url": "example.com/x"}, "/url", "invalid_url"),
+        ({"url": "https://"}, "/url", "invalid_url"),
+        ({"url": "https://user:pass@example.com"}, "/url", "invalid_url"),
     ],
 )
 def test_it_rejects_a_bad_config(config: dict[str, Any], pointer: str, code: str) -> None:

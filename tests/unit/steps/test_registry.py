@@ -55,6 +55,25 @@ def test_it_rejects_an_unknown_type() -> None:
         registry.faults("nothing", {})
 
 
+def test_a_member_of_the_wrong_shape_hides_no_other_fault() -> None:
+    faults = default_registry().faults("http", {"method": "FETCH", "timeout": "soon", "body": "x", "json": 1})
+    assert [(fault.pointer, fault.code) for fault in faults] == [
+        ("/method", "enum"),
+        ("/url", "required"),
+        ("/body", "one_of"),
+        ("/timeout", "invalid_timeout"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "pointer"),
+    [("python", {}, "/code"), ("delay", {"duration": []}, "/duration"), ("condition", {"expression": {}, "x": 1}, "/x")],
+)
+def test_a_fault_is_told_once(name: str, config: dict[str, Any], pointer: str) -> None:
+    (fault,) = default_registry().faults(name, config)
+    assert fault.pointer == pointer
+
+
 @pytest.mark.parametrize(
     ("step_type", "reason"),
     [
