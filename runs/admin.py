@@ -1,163 +1,147 @@
 """Runs for people with the admin: read, and steered through the services that the API calls."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+import contextlib
+import uuid
 from typing import Any
 
-import orjson
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
-from unfold.admin import ModelAdmin
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RadioFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from flowforge.core import clock, json
-from flowforge.core.errors import FlowForgeError
-from flowforge.core.json import Json
-from flowforge.kernel.picture import to_svg
-from flowforge.kernel.states import RUN_STATUSES
-from runs import selectors
+from flowforge.kernel.states import LIVE_RUN_STATUSES, RUN_STATUSES
+from flowforge.staff import shown
+from flowforge.staff.commands import Command
+from flowforge.staff.pages import ReadOnlyAdmin
 from runs.models import Run
-from runs.present import RunRow, Shown
+from runs.report import report, seconds_of
 from runs.services import cancel_run, pause_run, resume_run
+from workflows.models import Workflow
 
-TIMELINE_LENGTH = 500
-STATUS_COLOURS = {
-    "running": "info",
-    "waiting": "info",
-    "paused": "warning",
-    "completed": "success",
-    "failed": "danger",
-}
+LIVE = "live"  # of the status filter: whatever has not ended
 
 
-class StatusFilter(admin.SimpleListFilter):
+class StatusFilter(RadioFilter):
     """By status; the choices are known, so that no query looks for them."""
 
     title = "status"
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(status, status) for status in RUN_STATUSES]
+        return [(LIVE, "not ended"), *((status, status) for status in RUN_STATUSES)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
-        return queryset.filter(status=self.value()) if self.value() else queryset
+        wanted = self.value()
+        if wanted == LIVE or wanted in LIVE_RUN_STATUSES:
+            queryset = queryset.filter(finished_at=None)  # what the index `run_live` holds
+        return queryset if wanted in (None, "", LIVE) else queryset.filter(status=wanted)
+
+
+def is_live(run: Run) -> bool:
+    return run.status in LIVE_RUN_STATUSES
 
 
 @admin.register(Run)
-class RunAdmin(ModelAdmin):
+class RunAdmin(ReadOnlyAdmin):
     """Rows of the engine: nobody edits them here."""
 
-    list_display = ("id", "workflow", "shown_status", "trigger_type", "created_at", "duration")
-    list_filter = (StatusFilter, "project", "created_at")
-    list_select_related = ("workflow",)
+    list_display = ("shown_run", "shown_status", "project", "trigger_type", "progress", "created_at", "duration")
+    list_filter = (
+        StatusFilter,
+        ("workflow", AutocompleteSelectFilter),
+        ("project", AutocompleteSelectFilter),
+        "created_at",
+    )
+    list_filter_submit = True
+    list_select_related = ("workflow", "project")
     list_per_page = 50
-    search_fields = ("workflow__name", "error__message")
-    ordering = ("-created_at", "-id")
+    search_fields = ("id",)  # makes the box; get_search_results says what is searched
+    search_help_text = "Id of a run, or part of a workflow's name"
+    ordering = ("-id",)  # ids rise with time, and their index has the runs of all projects in order
+    sortable_by = ()  # no index has them in any other
     paginator = InfinitePaginator  # counting a million runs takes longer than showing fifty
     show_full_result_count = False
-    actions = ("cancel", "pause", "resume")
     fields = (
-        *("id", "workflow", "workflow_version", "project", "shown_status", "status_reason"),
-        *("trigger_type", "trigger_id", "created_by", "priority", "trace_id"),
-        *("created_at", "run_at", "started_at", "finished_at", "duration"),
-        *("cancel_requested_at", "pause_requested_at", "report"),
+        *("id", "trace_id", "trigger_type", "trigger_id", "priority", "attempt"),
+        *("created_at", "run_at", "started_at", "finished_at", "deadline_at"),
+        *("cancel_requested_at", "pause_requested_at"),
     )
     readonly_fields = fields
+    commands = (
+        Command(
+            name="pause",
+            title="Pause",
+            explanation="No new step begins until the run is resumed; steps that run go on to their end.",
+            done="asked to pause",
+            carry_out=lambda _caller, run: pause_run(run_id=run.pk),
+            applies=lambda run: is_live(run) and run.pause_requested_at is None,
+            icon="pause",
+        ),
+        Command(
+            name="resume",
+            title="Resume",
+            explanation="The run goes on where it was paused.",
+            done="asked to go on",
+            carry_out=lambda _caller, run: resume_run(run_id=run.pk),
+            applies=lambda run: is_live(run) and run.pause_requested_at is not None,
+            icon="play_arrow",
+        ),
+        Command(
+            name="cancel",
+            title="Cancel",
+            explanation="Running steps are stopped, no other begins, and the run ends as cancelled.",
+            done="asked to end",
+            carry_out=lambda _caller, run: cancel_run(run_id=run.pk),
+            applies=lambda run: is_live(run) and run.cancel_requested_at is None,
+            icon="cancel",
+            destructive=True,
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """Without the documents, which may be large."""
         runs: QuerySet[Run] = super().get_queryset(request)
         return runs.defer("inputs", "outputs", "metadata", "error")
 
-    @display(description="status", label=STATUS_COLOURS)  # type: ignore[untyped-decorator]  # unfold has no types
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
+    ) -> tuple[QuerySet[Run], bool]:
+        """By key, or by the workflows of that name: nothing that would read every run."""
+        if not search_term:
+            return queryset, False
+        found = Q(workflow__in=Workflow.objects.filter(name__icontains=search_term).order_by())
+        with contextlib.suppress(ValueError):
+            found |= Q(pk=uuid.UUID(search_term.strip()))
+        return queryset.filter(found), False
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With the report: whether the run may be seen has been asked by now."""
+        run: Run = kwargs["obj"]
+        page = request.GET.get("steps", "")
+        context |= report(run, int(page) if page.isdecimal() and len(page) < 9 else 1)
+        context |= {"run": run, "title": run.workflow.name, "subtitle": None}
+        answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return answer
+
+    def name_of(self, row: Model) -> str:
+        run: Any = row
+        return f"{run.workflow.name}, run {run.pk} ({run.status})"
+
+    @display(description="run", header=True)  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_run(self, run: Run) -> list[str]:
+        return [run.workflow.name, str(run.pk)]
+
+    @display(description="status", label=shown.TONES)  # type: ignore[untyped-decorator]  # unfold has no types
     def shown_status(self, run: Run) -> str:
         return run.status
 
+    @admin.display(description="steps done")
+    def progress(self, run: Run) -> str:
+        return f"{run.steps_completed + run.steps_failed + run.steps_skipped} of {run.steps_total}"
+
     @admin.display(description="duration")
-    def duration(self, run: Run) -> timedelta | None:
+    def duration(self, run: Run) -> str:
         """So far, if it still runs."""
-        if run.started_at is None:
-            return None
-        return (run.finished_at or clock.now()) - run.started_at
-
-    @admin.display(description="report")
-    def report(self, run: Run) -> SafeString:
-        row = selectors.read_run(run.pk)
-        return render_to_string("admin/runs/report.html", _report(row)) if row else SafeString()
-
-    @admin.action(description="Cancel", permissions=["steer"])
-    def cancel(self, request: HttpRequest, chosen: QuerySet[Run]) -> None:
-        self._ask(request, chosen, cancel_run)
-
-    @admin.action(description="Pause", permissions=["steer"])
-    def pause(self, request: HttpRequest, chosen: QuerySet[Run]) -> None:
-        self._ask(request, chosen, pause_run)
-
-    @admin.action(description="Resume", permissions=["steer"])
-    def resume(self, request: HttpRequest, chosen: QuerySet[Run]) -> None:
-        self._ask(request, chosen, resume_run)
-
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("runs.change_run")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def _ask(self, request: HttpRequest, chosen: QuerySet[Run], service: Callable[..., None]) -> None:
-        asked = 0
-        for run_id in chosen.values_list("pk", flat=True):
-            try:
-                service(run_id=run_id)
-                asked += 1
-            except FlowForgeError as error:
-                self.message_user(request, f"{run_id}: {error}", messages.ERROR)
-        if asked:
-            self.message_user(request, f"{asked} runs were asked.", messages.SUCCESS)
-
-
-def _report(row: RunRow) -> dict[str, Any]:
-    """What the template shows of a run."""
-    shown = _plain(selectors.show_run(row))
-    steps = shown.get("steps")
-    events = _plain(selectors.transitions_of(row, limit=TIMELINE_LENGTH + 1))
-    return {
-        "run_id": shown["id"],
-        "total": row.steps_total,
-        "picture": "" if steps is None else _picture(row, steps),
-        "documents": _documents(shown, ("error", "inputs", "outputs", "metadata")),
-        "steps": steps and [{**step, "documents": _documents(step, ("error", "inputs", "output"))} for step in steps],
-        "events": [{**event, **_cause(event["data"])} for event in events[:TIMELINE_LENGTH]],
-        "more_events": len(events) > TIMELINE_LENGTH,
-    }
-
-
-def _cause(data: Mapping[str, Json]) -> dict[str, str]:
-    """Which node an event is about, and why it came."""
-    why = data["error"]["message"] if "error" in data else data.get("reason")
-    return {"node_id": data.get("node_id", ""), "why": why or ""}
-
-
-def _plain(shown: Json) -> Json:
-    """The values themselves of what was made to go into an answer unread."""
-    return json.loads_trusted(json.dumps(shown))
-
-
-def _picture(row: RunRow, steps: Iterable[Shown]) -> SafeString:
-    """The graph, coloured by state. The kernel's SVG escapes every text that a client wrote."""
-    states = {step["node_id"]: step["status"] for step in steps}
-    return mark_safe(to_svg(selectors.definition_of_run(row), states))  # noqa: S308  escaped by to_svg
-
-
-def _documents(shown: Mapping[str, Json], names: Iterable[str]) -> list[tuple[str, str]]:
-    """(name, text) of those that hold something."""
-    return [(name, orjson.dumps(shown[name], option=orjson.OPT_INDENT_2).decode()) for name in names if shown[name]]
+        return shown.lasted(seconds_of(run))

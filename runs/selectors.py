@@ -208,10 +208,13 @@ def page_of_events(row: RunRow, after: int, params: PageParams) -> Page:
     return Page(rows=[present.event(event) for event in found.rows], meta=found.meta)
 
 
-def transitions_of(row: RunRow, *, limit: int) -> list[Shown]:
-    """The first events of a run's history, without the lines of logs."""
-    events = RunEvent.objects.filter(run_id=present.uuid_of(row.id)).exclude(event=STEP_LOG).order_by("seq")
-    return [present.event(event) for event in raw(events, EventRow)[:limit]]
+def newest_transitions(run_id: uuid.UUID, *, newest: int, window: int) -> list[Shown]:
+    """What happened, oldest first, without the lines of logs, as far as it is among the `window` newest events.
+
+    `newest` is the run's `event_seq`. However long the run and its logs, no more than `window` rows are looked at.
+    """
+    events = RunEvent.objects.filter(run_id=run_id, seq__gt=newest - window).exclude(event=STEP_LOG).order_by("seq")
+    return [present.event(event) for event in raw(events, EventRow)]
 
 
 # --- compiled once ------------------------------------------------------------------------------------------------

@@ -1,119 +1,147 @@
 """Workflows for people with the admin: what they do goes through the services that the API calls."""
 
+from textwrap import shorten
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
-from unfold.admin import ModelAdmin, TabularInline
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioFilter
+from unfold.decorators import display
 
 from flowforge.api.caller import Caller
-from flowforge.core.errors import FlowForgeError
-from flowforge.kernel.picture import to_svg
+from flowforge.core.errors import NotFound
+from flowforge.staff import shown
+from flowforge.staff.commands import Command
+from flowforge.staff.pages import ReadOnlyAdmin
 from workflows.models import Workflow, WorkflowVersion
-from workflows.selectors import current_version, definition_of
+from workflows.ports import runs_port
+from workflows.selectors import definition_of, get_version
 from workflows.services import yaml_text
 from workflows.services.files import exported
 from workflows.services.forms import Written
-from workflows.services.saving import Attributes, update_workflow
+from workflows.services.saving import Attributes, archive_workflow, update_workflow
+
+VERSIONS_SHOWN = 50  # the newest
 
 
-class VersionInline(TabularInline):
-    """History is read, never written."""
-
-    model = WorkflowVersion
-    fields = readonly_fields = ("version", "definition_hash", "created_by", "created_at")
-    ordering = ("-version",)
-    extra = 0
-    max_num = 0
-    can_delete = False
-    show_change_link = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[WorkflowVersion]:
-        versions: QuerySet[WorkflowVersion] = super().get_queryset(request)
-        return versions.defer("definition").select_related("created_by")
+def _set_status(caller: Caller, workflow: Workflow, status: str) -> None:
+    attributes = Attributes(status=status)
+    update_workflow(workflow_id=workflow.pk, attributes=attributes, written=Written(parts={}), caller=caller)
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(ModelAdmin):
+class WorkflowAdmin(ReadOnlyAdmin):
     """Read-only rows: a definition is changed by the API, where it is validated and versioned."""
 
-    list_display = ("name", "project", "status", "version", "shown_tags", "updated_at")
-    list_filter = ("status", "project")
+    list_display = ("shown_name", "shown_status", "project", "version", "shown_tags", "last_run", "updated_at")
+    list_filter = (("status", ChoicesRadioFilter), ("project", AutocompleteSelectFilter))
+    list_filter_submit = True
     list_select_related = ("project",)
+    list_per_page = 50
     search_fields = ("name", "description")
+    search_help_text = "Part of a name or a description"
     ordering = ("-created_at", "-id")
     show_full_result_count = False
-    actions = ("pause", "activate")
-    inlines = (VersionInline,)
-    fields = (
-        "name",
-        "project",
-        "status",
-        "version",
-        "shown_tags",
-        "description",
-        "picture",
-        "definition",
-        "created_at",
-        "updated_at",
-    )
+    fields = ("id", "created_at", "updated_at")
     readonly_fields = fields
+    commands = (
+        Command(
+            name="pause",
+            title="Pause",
+            explanation="No new runs begin until it is activated again; runs that are under way go on.",
+            done="paused",
+            carry_out=lambda caller, workflow: _set_status(caller, workflow, Workflow.Status.PAUSED),
+            applies=lambda workflow: workflow.status == Workflow.Status.ACTIVE,
+            icon="pause",
+        ),
+        Command(
+            name="activate",
+            title="Activate",
+            explanation="New runs may begin.",
+            done="active",
+            carry_out=lambda caller, workflow: _set_status(caller, workflow, Workflow.Status.ACTIVE),
+            applies=lambda workflow: workflow.status != Workflow.Status.ACTIVE,
+            icon="play_arrow",
+        ),
+        Command(
+            name="archive",
+            title="Archive",
+            explanation="It begins no more runs and leaves the lists of the API. Refused while runs are under way.",
+            done="archived",
+            carry_out=lambda caller, workflow: archive_workflow(workflow_id=workflow.pk, caller=caller),
+            applies=lambda workflow: workflow.status != Workflow.Status.ARCHIVED,
+            icon="archive",
+            destructive=True,
+        ),
+    )
 
-    @admin.display(description="tags")
-    def shown_tags(self, workflow: Workflow) -> str:
-        return ", ".join(workflow.tags)
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With the newest run of each workflow on the page, in one query."""
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = list(changelist.result_list)
+        if request.user.has_perm("runs.view_run"):
+            newest = runs_port().last_runs([workflow.pk for workflow in changelist.result_list])
+            for workflow in changelist.result_list:
+                workflow.newest_run = newest.get(workflow.pk)
+        return changelist
 
-    @admin.display(description="picture")
-    def picture(self, workflow: Workflow) -> SafeString:
-        """The kernel's SVG escapes every text that a client wrote."""
-        svg = to_svg(definition_of(current_version(workflow.pk).pk))
-        return format_html('<div style="overflow:auto;max-height:40rem">{}</div>', mark_safe(svg))  # noqa: S308  escaped by to_svg
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With the version that `?version=` names, or the current one."""
+        workflow: Workflow = kwargs["obj"]
+        context |= {"workflow": workflow, "title": workflow.name, "subtitle": None}
+        context |= _version(workflow, request.GET.get("version", ""))
+        answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return answer
 
-    @admin.display(description="definition")
-    def definition(self, workflow: Workflow) -> SafeString:
-        text = yaml_text.dump(exported(current_version(workflow.pk))["definition"])
-        return format_html('<pre style="overflow:auto;max-height:40rem">{}</pre>', text)
+    def name_of(self, row: Model) -> str:
+        return f"Workflow {row}"
 
-    @admin.action(description="Pause: no new runs", permissions=["steer"])
-    def pause(self, request: HttpRequest, chosen: QuerySet[Workflow]) -> None:
-        self._set_status(request, chosen, Workflow.Status.PAUSED)
+    @display(description="workflow", header=True, ordering="name")  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_name(self, workflow: Workflow) -> list[str]:
+        return [workflow.name, shorten(workflow.description, 80, placeholder="…")]
 
-    @admin.action(description="Activate", permissions=["steer"])
-    def activate(self, request: HttpRequest, chosen: QuerySet[Workflow]) -> None:
-        self._set_status(request, chosen, Workflow.Status.ACTIVE)
+    @display(description="status", label=shown.TONES, ordering="status")  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_status(self, workflow: Workflow) -> str:
+        return workflow.status
 
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("workflows.change_workflow")
+    @display(description="tags", label=True)  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_tags(self, workflow: Workflow) -> list[str]:
+        return [*workflow.tags[:5]]
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are looked at: a form that saves one would write back what it read a while ago."""
-        return False
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def _set_status(self, request: HttpRequest, chosen: QuerySet[Workflow], status: str) -> None:
-        changed = 0
-        for workflow_id, name in chosen.values_list("pk", "name"):
-            try:
-                update_workflow(
-                    workflow_id=workflow_id,
-                    attributes=Attributes(status=status),
-                    written=Written(parts={}),
-                    caller=_caller(request),
-                )
-                changed += 1
-            except FlowForgeError as error:
-                self.message_user(request, f"{name}: {error}", messages.ERROR)
-        self.message_user(request, f"{changed} workflows are {status} now.", messages.SUCCESS)
+    @admin.display(description="newest run", empty_value="–")
+    def last_run(self, workflow: Any) -> SafeString | None:
+        newest = getattr(workflow, "newest_run", None)
+        if newest is None:
+            return None
+        run_id, status = newest
+        return shown.label(status, href=reverse("admin:runs_run_change", args=[run_id]))
 
 
-def _caller(request: HttpRequest) -> Caller:
-    """Who sits before the admin; what it may do is the admin's own permissions."""
-    return Caller(kind="user", id=str(request.user.pk), name=str(request.user), grants={}, user_id=request.user.pk)
+def _version(workflow: Workflow, wanted: str) -> dict[str, Any]:
+    """What the page shows of a version, and which there are."""
+    version = _chosen(workflow, int(wanted) if wanted.isdecimal() and len(wanted) < 9 else workflow.version)
+    definition = definition_of(version.pk)
+    versions = WorkflowVersion.objects.filter(workflow=workflow).select_related("created_by").order_by("-version")
+    picture = shown.picture(definition)
+    return {
+        "version": version,
+        "node_count": len(definition.nodes),
+        "picture": picture,
+        # a graph that is too large to draw is too large to write out within a request
+        "text": picture and shown.shortened(yaml_text.dump(exported(version)["definition"])),
+        "versions": versions.defer("definition")[: VERSIONS_SHOWN + 1],
+        "versions_shown": VERSIONS_SHOWN,
+    }
+
+
+def _chosen(workflow: Workflow, number: int) -> WorkflowVersion:
+    """That version, or the current one if there is no such."""
+    try:
+        version = get_version(workflow.pk, number)
+    except NotFound:
+        version = get_version(workflow.pk, workflow.version)
+    version.workflow = workflow
+    return version

@@ -2,29 +2,31 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from django_celery_beat import models as beat
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioFilter, RadioFilter
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from flowforge.core import clock
 from flowforge.projects.models import ApiKey, Membership, Project, TokenFamily, User
 from flowforge.projects.services import keys, people, projects
+from flowforge.staff import shown
+from flowforge.staff.commands import Command, CommandedAdmin, caller_of
+from flowforge.staff.pages import ReadOnlyAdmin
 
-admin.site.unregister(Group)  # rights come from the role in a project alone
+admin.site.unregister(Group)  # rights come from the role in a project; those within the admin from the person's own
+# Celery's schedules start Celery's tasks, of which each is a hint that says what to look at: none starts a run
+for model in (beat.PeriodicTask, beat.CrontabSchedule, beat.IntervalSchedule, beat.SolarSchedule, beat.ClockedSchedule):
+    admin.site.unregister(model)
 
-
-class _ReadOnly(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+OUR_APPS = ("projects", "workflows", "runs")  # whose permissions mean something in this admin
 
 
 class MembershipInline(TabularInline):
@@ -35,92 +37,172 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    """People are disabled, not deleted: what they did keeps their name."""
+class UserAdmin(DjangoUserAdmin, CommandedAdmin):
+    """People are disabled, not deleted: what they did keeps their name.
+
+    Who may change people is not thereby master of all: superusers alone give rights, and change those who have some.
+    """
 
     form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
-    list_display = ("username", "email", "is_active", "is_staff", "last_login")
-    list_filter = ("is_active", "is_staff")
+    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username", "email", "first_name", "last_name")
-    filter_horizontal = ()
+    filter_horizontal = ("user_permissions",)
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Rights in this admin", {"fields": ("is_active", "is_staff", "is_superuser", "user_permissions")}),
         ("Moments", {"fields": ("last_login", "date_joined")}),
     )
-    readonly_fields = ("last_login", "date_joined")
-    actions = ("log_out_everywhere",)
+    commands = (
+        Command(
+            name="log_out_everywhere",
+            title="Log out everywhere",
+            explanation="All tokens of the API end at once. The person may log in again with the password.",
+            done="logged out of the API everywhere",
+            carry_out=lambda _caller, user: people.end_all_tokens(user=user),
+            icon="logout",
+            destructive=True,
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        rights = () if request.user.is_superuser else ("is_staff", "is_superuser", "user_permissions")
+        return ("last_login", "date_joined", *rights)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed: bool = super().has_change_permission(request, obj)
+        if obj is None or obj == request.user or request.user.is_superuser:
+            return allowed
+        return allowed and not (obj.is_staff or obj.is_superuser)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.action(description="Log out everywhere")
-    def log_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset:
-            people.end_all_tokens(user=user)
-        messages.success(request, "Their tokens have ended.")
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The permissions of our own apps, with what Django's page needs to name them."""
+        if db_field.name == "user_permissions":
+            ours = Permission.objects.filter(content_type__app_label__in=OUR_APPS)
+            kwargs["queryset"] = ours.select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
 @admin.register(Project)
-class ProjectAdmin(ModelAdmin):
+class ProjectAdmin(CommandedAdmin):
     """Settings are changed through the API, which validates them."""
 
-    list_display = ("name", "status", "created_at", "updated_at")
-    list_filter = ("status",)
+    list_display = ("name", "shown_status", "created_at", "updated_at")
+    list_filter = (("status", ChoicesRadioFilter),)
+    list_filter_submit = True
     search_fields = ("name", "id")
-    fields = ("id", "name", "status", "settings", "created_at", "updated_at")
+    search_help_text = "Part of a name, or an id"
+    fields = ("name", "id", "status", "settings", "created_at", "updated_at")
     readonly_fields = ("id", "status", "settings", "created_at", "updated_at")
     inlines = (MembershipInline,)
-    actions = ("archive",)
+    commands = (
+        Command(
+            name="archive",
+            title="Archive",
+            explanation="Its people can read it, nobody can write, and its API keys end at once.",
+            done="archived",
+            carry_out=lambda _caller, project: projects.archive_project(project=project),
+            applies=lambda project: project.status == Project.Status.ACTIVE,
+            icon="archive",
+            destructive=True,
+        ),
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What is archived is read."""
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (obj is None or obj.status == Project.Status.ACTIVE)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.action(description="Archive")
-    def archive(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
-        for project in queryset:
-            projects.archive_project(project=project)
-        messages.success(request, "Archived.")
+    def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:
+        """Only the name is written: the rest of the row may have changed since the page was read."""
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif "name" in form.changed_data:
+            projects.update_project(caller=caller_of(request), project=obj, name=obj.name)
+
+    @display(description="status", label=shown.TONES, ordering="status")  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_status(self, project: Project) -> str:
+        return project.status
+
+
+class KeyStateFilter(RadioFilter):
+    """Keys that open something, and those that don't any more."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("active", "active"), ("expired", "expired"), ("revoked", "revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        now = clock.now()
+        if self.value() == "revoked":
+            return queryset.exclude(revoked_at=None)
+        if self.value() == "expired":
+            return queryset.filter(revoked_at=None, expires_at__lte=now)
+        if self.value() == "active":
+            return queryset.filter(revoked_at=None).exclude(expires_at__lte=now)
+        return queryset
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(_ReadOnly):
+class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys are made through the API or the command line, which show them once; here they can be ended."""
 
-    list_display = ("name", "prefix", "project", "created_by", "expires_at", "last_used_at", "revoked_at")
-    list_filter = ("project",)
+    list_display = ("name", "shown_state", "shown_prefix", "project", "created_by", "expires_at", "last_used_at")
+    list_filter = (KeyStateFilter, ("project", AutocompleteSelectFilter))
+    list_filter_submit = True
     list_select_related = ("project", "created_by")
     search_fields = ("name", "prefix")
+    search_help_text = "Part of a name, or the first characters of a key"
     fields = (
-        "name",
-        "prefix",
-        "project",
-        "scopes",
-        "created_by",
-        "created_at",
-        "expires_at",
-        "last_used_at",
-        "revoked_at",
+        *("name", "shown_state", "shown_prefix", "project", "shown_scopes", "created_by"),
+        *("created_at", "expires_at", "last_used_at", "revoked_at"),
     )
-    actions = ("revoke",)
+    commands = (
+        Command(
+            name="revoke",
+            title="Revoke",
+            explanation="The key ends at once and for good: whoever uses it is refused.",
+            done="revoked",
+            carry_out=lambda _caller, key: keys.revoke_key(key=key),
+            applies=lambda key: key.revoked_at is None,
+            icon="key_off",
+            destructive=True,
+        ),
+    )
 
-    @admin.action(description="Revoke", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for key in queryset:
-            keys.revoke_key(key=key)
-        messages.success(request, "Revoked.")
+    def name_of(self, row: Model) -> str:
+        return f"API key {row}"
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Who may change keys: the page itself changes nothing."""
-        return request.user.has_perm("projects.change_apikey")
+    @display(description="state", label=shown.TONES)  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_state(self, key: ApiKey) -> str:
+        if key.revoked_at is not None:
+            return "revoked"
+        return "expired" if key.expires_at is not None and key.expires_at <= clock.now() else "active"
+
+    @admin.display(description="begins with", ordering="prefix")
+    def shown_prefix(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @admin.display(description="scopes")
+    def shown_scopes(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
 
 
 @admin.register(TokenFamily)
-class TokenFamilyAdmin(_ReadOnly):
-    """Logins, to see who is in."""
+class TokenFamilyAdmin(ReadOnlyAdmin):
+    """Logins to the API, to see who is in."""
 
     list_display = ("user", "created_at", "expires_at", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("user__username",)
+    search_help_text = "Part of a username"
     fields = ("user", "created_at", "expires_at", "revoked_at")

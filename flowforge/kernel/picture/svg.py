@@ -9,6 +9,8 @@ from flowforge.kernel.definition import Definition, Edge, Node
 from flowforge.kernel.layout import MARGIN, Placed, Route, layout
 from flowforge.kernel.picture.labels import STATE_COLOURS, edge_label, node_label, printable, shorten
 
+BY_DEVICE: Final = "@media (prefers-color-scheme:dark)"
+
 _LEGEND_HEIGHT: Final = 28.0
 _LEGEND_STEP: Final = 130.0
 _LABEL_LENGTH: Final = 24  # characters that fit a box
@@ -42,8 +44,11 @@ _DARK_STYLE: Final = """
 """
 
 
-def to_svg(definition: Definition, states: Mapping[str, str] | None = None) -> str:
-    """A standalone SVG document; with `states` its boxes are coloured by step status, with a legend."""
+def to_svg(definition: Definition, states: Mapping[str, str] | None = None, *, dark: str = BY_DEVICE) -> str:
+    """A standalone SVG document; with `states` its boxes are coloured by step status, with a legend.
+
+    `dark`: what its dark colours stand under; within a page that has a switch of its own, such a selector as `.dark`.
+    """
     drawn = layout(definition)
     shown = {node.id: states[node.id] for node in definition.nodes if states and states.get(node.id) in STATE_COLOURS}
     counts = [(state, count) for state in STATE_COLOURS if (count := Counter(shown.values())[state])]
@@ -54,7 +59,7 @@ def to_svg(definition: Definition, states: Mapping[str, str] | None = None) -> s
         f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">',
         '<title id="ffg-title">Workflow graph</title>',
         f'<desc id="ffg-desc">{_text(_description(definition, counts))}</desc>',
-        f"<style>{_style()}</style>",
+        f"<style>{_style(dark)}</style>",
         '<defs><marker id="ffg-head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" '
         'orient="auto"><path class="head" d="M0 0 8 4 0 8z"/></marker></defs>',
         f'<rect class="page" width="{width:g}" height="{height:g}"/>',
@@ -65,10 +70,10 @@ def to_svg(definition: Definition, states: Mapping[str, str] | None = None) -> s
     return "".join((*parts, "</svg>"))
 
 
-def _style() -> str:
+def _style(when_dark: str) -> str:
     light = "".join(f".ffg .s-{name}{{fill:{c.fill};stroke:{c.stroke}}}" for name, c in STATE_COLOURS.items())
     dark = "".join(f".ffg .s-{name}{{fill:{c.dark_fill};stroke:{c.dark_stroke}}}" for name, c in STATE_COLOURS.items())
-    return f"{_STYLE}{light}@media (prefers-color-scheme:dark){{{_DARK_STYLE}{dark}}}"
+    return f"{_STYLE}{light}{when_dark}{{{_DARK_STYLE}{dark}}}"
 
 
 def _description(definition: Definition, counts: Sequence[tuple[str, int]]) -> str:

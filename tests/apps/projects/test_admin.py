@@ -51,9 +51,8 @@ def test_it_rejects_deletion(browser, rows, page):
 
 
 def act(browser: Client, page: str, action: str, row) -> None:
-    answer = browser.post(
-        reverse(f"admin:projects_{page}_changelist"), {"action": action, "_selected_action": [str(row.pk)]}
-    )
+    command = {"action": action, "_selected_action": [str(row.pk)], "confirmed": "yes"}
+    answer = browser.post(reverse(f"admin:projects_{page}_changelist"), command)
     assert answer.status_code == 302
 
 

@@ -59,7 +59,7 @@ def test_actions_go_through_the_services(admin: Client, workflow: Workflow) -> N
     second = factories.make_workflow(project=workflow.project, definition=chain("x"))
     chosen = {"_selected_action": [str(workflow.pk), str(second.pk)]}
     answer = admin.post(URL, {"action": "pause", **chosen}, follow=True)
-    assert "2 workflows are paused now" in answer.content.decode()
+    assert "2 workflows: paused." in answer.content.decode()
     assert set(Workflow.objects.values_list("status", flat=True)) == {"paused"}
     admin.post(URL, {"action": "activate", **chosen})
     assert set(Workflow.objects.values_list("status", flat=True)) == {"active"}

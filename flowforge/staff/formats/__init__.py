@@ -1,0 +1,1 @@
+"""How the admin writes moments: Django looks here first (settings.FORMAT_MODULE_PATH)."""

@@ -1,0 +1,16 @@
+"""`{{ status|tone }}`, `{{ at|moment }}`, `{{ seconds|lasted }}`, `{{ value|document }}`."""
+
+from django import template
+
+from flowforge.staff import shown
+
+register = template.Library()
+register.filter("moment", shown.moment)
+register.filter("lasted", shown.lasted)
+register.filter("document", shown.document)
+
+
+@register.filter
+def tone(status: str) -> str:
+    """The colour of a status's label, in unfold's words."""
+    return shown.TONES.get(status, "default")
