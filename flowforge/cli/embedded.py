@@ -25,6 +25,7 @@ from flowforge.engine.store import maintenance
 from flowforge.projects import key_format
 from flowforge.projects.services import people
 from flowforge.projects.services.bootstrap import Bootstrap, ensure_bootstrap
+from flowforge.steps.scratch import clear_scratch
 from workflows.services.gallery import install_gallery
 
 START_SECONDS = 30.0
@@ -62,6 +63,7 @@ class Embedded:
         access = ensure_access()
         install_gallery(project_id=access.project_id)
         maintenance.expire_all_leases(clock.now())  # the lock says that whoever held one is dead
+        clear_scratch(settings.HOME)
         self._workers.start()
         self._web.start()
         self._wait_for_web()

@@ -20,6 +20,7 @@ from flowforge.engine import pools, tasks
 from flowforge.engine.keeper import keeper
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
+from flowforge.steps.process import protect_this_process
 
 log = logging.getLogger("flowforge.worker")
 
@@ -43,6 +44,7 @@ class Workers:
 
     def start(self) -> None:
         """Returns when every pool listens."""
+        protect_this_process()
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # Django's checks have run with the command
         clock.set_offset(maintenance.clock_offset())
         sys.setswitchinterval(SWITCH_SECONDS)

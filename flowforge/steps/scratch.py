@@ -25,6 +25,14 @@ def scratch_directory(home: Path) -> Iterator[Path]:
         remove_tree(os.fspath(path))
 
 
+def clear_scratch(home: Path) -> None:
+    """For a process that knows that it is alone: what lies under home/scratch belongs to nobody.
+
+    A worker that dies between making a folder and starting the supervisor leaves one behind.
+    """
+    remove_tree(os.fspath(home / "scratch"))
+
+
 def working_directory(wanted: str | None, scratch: Path, file_roots: Sequence[Path]) -> Path:
     """The folder that a step's `cwd` names: inside the scratch directory (relative) or inside a file root (absolute).
 

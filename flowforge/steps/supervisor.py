@@ -45,7 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     os.set_inheritable(control, False)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker speaks through the control socket
     environment = _read_environment(control)
-    if environment is None:
+    if environment is None:  # the worker died before it could say more
+        remove_tree(scratch)
         return
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)

@@ -13,13 +13,14 @@ from tests.bench.client import Client
 from tests.processes.step_types import PATH
 from tests.support.service import Child, Site, site
 
+HERE = Path(__file__).parent
 LOOPBACK = "127.0.0.0/8"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The embedded default has nothing of the other lane's servers: its tests run where there are none."""
     for item in items:
-        if item.get_closest_marker("processes") and not settings.EMBEDDED and not item.get_closest_marker("redis"):
+        if item.path.parent == HERE and not settings.EMBEDDED and not item.get_closest_marker("redis"):
             item.add_marker(pytest.mark.skip(reason="of the embedded default: the SQLite lane runs it"))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.steps import output, supervised
+from flowforge.steps import output, supervised, supervisor
 from flowforge.steps.base import StepCancelled
 from flowforge.steps.process import CommandNotFound, Limits, ProcessResult, SupervisorLost, run_process
 from flowforge.steps.supervisor import descendants
@@ -299,6 +300,17 @@ def test_nothing_is_left_of_a_worker_that_is_killed(tmp_path: Path) -> None:
         with os.fdopen(handle) as file:
             assert select.select([file], [], [], 10)[0], "still there"
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_worker_that_died_before_the_command_began_leaves_nothing_either(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        argv = [sys.executable, supervisor.__file__, str(theirs.fileno()), "", str(scratch), "touch", "file"]
+        subprocess.run(argv, cwd=scratch, pass_fds=[theirs.fileno()], check=True, timeout=30)
+    assert not scratch.exists()
 
 
 PROTECTED = """

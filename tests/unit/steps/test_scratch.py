@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.steps.scratch import scratch_directory, working_directory
+from flowforge.steps.scratch import clear_scratch, scratch_directory, working_directory
 
 
 def test_it_works(tmp_path: Path) -> None:
@@ -16,6 +16,13 @@ def test_it_works(tmp_path: Path) -> None:
         (scratch / "deep" / "file").write_text("x")
         (scratch / "deep").chmod(0)
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_what_a_dead_worker_left_can_be_cleared(tmp_path: Path) -> None:
+    clear_scratch(tmp_path)  # nothing there: nothing to do
+    (tmp_path / "scratch" / "left" / "over").mkdir(parents=True)
+    clear_scratch(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wanted", ["..", "../..", "/etc", "/", "link", "roots-not-really"])
