@@ -48,13 +48,18 @@ class Application:
             await receive()
             await send({"type": "websocket.close", "code": 4404})
             return
+        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        is_unwanted = _asks_before_sending_more(scope["headers"], limit)
         try:
-            body = await _read_body(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            body = None if is_unwanted else await _read_body(receive, limit)
         except ClientGone:
             return
         loop = asyncio.get_running_loop()
         response, chunks = await loop.run_in_executor(self._threads, self._respond, scope, body)
-        await send({"type": "http.response.start", "status": response.status_code, "headers": _headers(response)})
+        headers = _headers(response)
+        if is_unwanted:
+            headers.append((b"connection", b"close"))  # nobody knows whether the body still comes (RFC 9110, 10.1.1)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         iterator = iter(chunks)
         if response.streaming:
             while (chunk := await loop.run_in_executor(self._threads, next, iterator, None)) is not None:
@@ -78,6 +83,13 @@ class Application:
         content = response.content
         response.close()
         return response, (content,)
+
+
+def _asks_before_sending_more(headers: Iterable[tuple[bytes, bytes]], limit: int) -> bool:
+    """Does `Expect: 100-continue` ask for leave to send a body that is over the limit? Then it need not be sent."""
+    sent = dict(headers)
+    length = sent.get(b"content-length", b"")
+    return sent.get(b"expect", b"").lower() == b"100-continue" and length.isdigit() and int(length) > limit
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:

@@ -73,19 +73,24 @@ def respond(known: FlowForgeError, request: HttpRequest | Request) -> HttpRespon
 
 def problem(error: FlowForgeError, request: HttpRequest | Request) -> dict[str, Any]:
     """The problem document of an error: the members of RFC 9457 and our `code`, `trace_id` and `errors`."""
+    return document(error, request.path)
+
+
+def document(error: FlowForgeError, path: str) -> dict[str, Any]:
+    """The same where there is no request, such as for bytes that aren't one. `path` is decoded."""
     here = trace.current()
-    document: dict[str, Any] = {
+    members: dict[str, Any] = {
         "type": TYPE_BASE + error.code,
         "title": error.title,
         "status": error.status,
         "detail": error.detail or error.title,
-        "instance": quote(request.path, safe=_PATH_CHARACTERS),  # a URI reference, not a decoded path
+        "instance": quote(path, safe=_PATH_CHARACTERS),  # a URI reference, not a decoded path
         "code": error.code,
         "trace_id": here.trace_id if here else None,
     }
     if error.faults:
-        document["errors"] = [fault.as_dict() for fault in error.faults]
-    return {**error.extra, **document}
+        members["errors"] = [fault.as_dict() for fault in error.faults]
+    return {**error.extra, **members}
 
 
 def translate(error: Exception) -> FlowForgeError:

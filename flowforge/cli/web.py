@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from flowforge.cli.wire import Protocol
 from runs import waiting
 
 BACKLOG = 2048
@@ -72,6 +73,7 @@ def config(**more: Any) -> uvicorn.Config:
         "flowforge.asgi:application",
         host=settings.HOST,
         port=settings.PORT,
+        http=Protocol,
         lifespan="off",
         access_log=False,
         log_config=None,
