@@ -14,8 +14,10 @@ from drf_spectacular.openapi import AutoSchema
 from flowforge.api import openapi_components as components
 from flowforge.api.examples import example_of
 from flowforge.api.openapi_filters import filter_parameters
+from flowforge.api.openapi_tidy import tidied
 from flowforge.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from flowforge.api.permissions import ANY_CALLER
+from flowforge.api.serializers import StrictSerializer
 
 if TYPE_CHECKING:
     from flowforge.api.views import ApiViewSet
@@ -126,6 +128,12 @@ class ApiSchema(AutoSchema):
             components.parameter("page", {"type": "integer", "minimum": 1}, "Numbered paging instead of a cursor."),
         ]
 
+    def _map_basic_serializer(self, serializer: Any, direction: Literal["request", "response"]) -> Schema:
+        schema: Schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # spectacular's own
+        if direction == "request" and isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False
+        return schema
+
     def _header_parameters(self) -> list[Schema]:
         names = ["traceparent"]
         if self._is_idempotent():
@@ -169,11 +177,15 @@ class ApiSchema(AutoSchema):
         if media is not None and self._action() not in self._endpoint.bare:
             _envelop(media)
 
+    def _takes(self, name: str) -> bool:
+        """Is there such a query parameter?"""
+        return any(entry["name"] == name for entry in self._get_filter_parameters())
+
     def _error_statuses(self) -> Iterator[str]:
         view, method = self._endpoint, self.method
         yield from ("400", "406", "429", "500", "503")
         yield from (() if view.public else ("401", "403"))
-        yield from (("404",) if "{" in self.path else ())
+        yield from (("404",) if "{" in self.path or self._takes("project_id") else ())
         yield from (("413", "415", "422") if method in ("POST", "PUT", "PATCH") else ())
         yield from (("412",) if self._is_single() and method != "GET" else ())
         yield from (("409",) if self._is_idempotent() else ())
@@ -192,7 +204,8 @@ def _envelop(media: Schema) -> None:
 
 
 def finish(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
-    """Postprocessing hook: the shared components, and an example wherever a view gave none."""
+    """Postprocessing hook: tidiness, the shared components, and an example wherever a view gave none."""
+    result = tidied(result)
     shared = result.setdefault("components", {})
     for kind, entries in components.shared().items():
         shared.setdefault(kind, {}).update(entries)

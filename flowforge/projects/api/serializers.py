@@ -54,7 +54,9 @@ SETTINGS_SCHEMA: Final = {
         "rate_limits": {
             "type": "object",
             "additionalProperties": False,
-            "properties": {bucket: {"type": "string", "pattern": r"^0*[1-9][0-9]{0,8}/[smhd]$"} for bucket in RATE_BUCKETS},
+            "properties": {
+                bucket: {"type": "string", "pattern": r"^0*[1-9][0-9]{0,8}/[smhd]$"} for bucket in RATE_BUCKETS
+            },
             "description": "Calls per unit of time, such as `1000/m`.",
         },
         "max_concurrent_runs": {

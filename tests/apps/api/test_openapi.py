@@ -82,6 +82,13 @@ def test_every_operation_tells_its_errors_and_headers(document):
     assert "412" in operation(document, "/v1/things/{id}", "patch")["responses"]
 
 
+def test_bodies_take_no_other_fields_and_answers_may_grow(document):
+    schemas = document["components"]["schemas"]
+    assert schemas["ThingRequest"]["additionalProperties"] is False
+    assert schemas["PartRequest"]["additionalProperties"] is False
+    assert "additionalProperties" not in schemas["Thing"]
+
+
 def test_parameters_are_those_that_the_server_takes(document):
     def names(path, method="get"):
         return {entry["name"] for entry in operation(document, path, method)["parameters"]}
