@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -19,16 +20,18 @@ from flowforge.projects.selectors import require_active, resolve_project
 from workflows import present
 from workflows.api import docs
 from workflows.api.base import READ, WRITE, WorkflowViews
+from workflows.api.bodies import body_with_definition
 from workflows.api.filters import WorkflowFilters
 from workflows.api.serializers import DuplicateBody, NewWorkflowBody, RollbackBody, WorkflowBody
 from workflows.constants import DEFINITION_BODY_BYTES
 from workflows.models import Workflow
 from workflows.ports import runs_port
 from workflows.selectors import LIST_FIELDS, definitions_of, get_workflow
-from workflows.services.forms import read
+from workflows.services.forms import Written, read
 from workflows.services.saving import (
     Attributes,
     archive_workflow,
+    checked_change,
     checked_document,
     create_workflow,
     duplicate_workflow,
@@ -76,7 +79,7 @@ class WorkflowViewSet(WorkflowViews):
         The definition is written in one of three forms: its fields at the top, as `definition`, or as FlowCtl's
         `tasks` with `dependencies`. Everything that is wrong with it is named by JSON pointer, at once.
         """
-        given = body(NewWorkflowBody, request)
+        given = body_with_definition(NewWorkflowBody, request, partial(self._check_new, project_id))
         project = self._project_to_write(project_id, given.get("project_id"))
         document = checked_document(project=project, written=read(given))
         version = create_workflow(project=project, attributes=_attributes(given), document=document, caller=self.caller)
@@ -94,8 +97,10 @@ class WorkflowViewSet(WorkflowViews):
         What the body leaves out takes its default. A changed definition becomes a new version.
         """
         get_workflow(self.caller, workflow_id, WRITE)
-        given = {"description": "", "status": Workflow.Status.ACTIVE, "tags": []} | body(WorkflowBody, request)
-        return self._change(workflow_id, given, replace=True)
+        check = partial(self._check_change, workflow_id, replace=True)
+        given = body_with_definition(WorkflowBody, request, check)
+        defaults = {"description": "", "status": Workflow.Status.ACTIVE, "tags": []}
+        return self._change(workflow_id, defaults | given, replace=True)
 
     @extend_schema(**docs.PATCH)
     def partial_update(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
@@ -105,7 +110,9 @@ class WorkflowViewSet(WorkflowViews):
         A changed definition becomes a new version; runs keep theirs. `status` pauses, archives and brings back.
         """
         get_workflow(self.caller, workflow_id, WRITE)
-        return self._change(workflow_id, body(WorkflowBody, request, partial=True), replace=False)
+        check = partial(self._check_change, workflow_id, replace=False)
+        given = body_with_definition(WorkflowBody, request, check, partial=True)
+        return self._change(workflow_id, given, replace=False)
 
     @extend_schema(**docs.DESTROY)
     def destroy(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
@@ -158,6 +165,15 @@ class WorkflowViewSet(WorkflowViews):
             precondition=self.if_match,
         )
         return self.answer(version)
+
+    def _check_new(self, in_path: uuid.UUID | None, written: Written) -> None:
+        """Of a body that is refused anyway: whether its definition could be stored. Raises InvalidBody."""
+        named = None if in_path else self.request.data.get("project_id")
+        checked_document(project=self._project_to_write(in_path, named), written=written)
+
+    def _check_change(self, workflow_id: uuid.UUID, written: Written, *, replace: bool) -> None:
+        """The same of a change."""
+        checked_change(workflow_id=workflow_id, written=written, replace=replace)
 
     def _project_to_write(self, in_path: uuid.UUID | None, in_body: uuid.UUID | None) -> Project:
         """Where a new workflow goes: by the path (404), by the body (422), or the caller's only project."""

@@ -55,6 +55,11 @@ def checked_document(
     return found.document
 
 
+def checked_change(*, workflow_id: uuid.UUID, written: Written, replace: bool = False) -> dict[str, Json] | None:
+    """The document that `update_workflow` would store, None where nothing of it was written. Raises InvalidBody."""
+    return _merged(current_version(workflow_id), written, replace)
+
+
 @transaction.atomic
 def create_workflow(
     *, project: Project, attributes: Attributes, document: Mapping[str, Json], caller: Caller

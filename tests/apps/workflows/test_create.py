@@ -115,6 +115,19 @@ def test_it_rejects_what_is_wrong_by_pointer(client: ApiClient, body: Any, point
     assert not Workflow.objects.exists()
 
 
+def test_a_fault_beside_the_definition_hides_none_within(client: ApiClient, project: Project) -> None:
+    body = {"name": "", "oops": 1, "nodes": [{"id": "a", "type": "nope"}], "config": None, "edges": [1]}
+    found = client.post(URL, body).expect(422).pointers
+    assert found == {
+        "/name": "blank",
+        "/oops": "unknown_field",
+        "/config": "null",
+        "/nodes/0/type": "unknown_type",
+        "/edges/0": "type",
+    }
+    assert client.post(f"/v1/projects/{project.pk}/workflows", body).expect(422).pointers == found
+
+
 def test_it_rejects_more_than_five_mebibytes(client: ApiClient) -> None:
     client.post(URL, {"name": "x", "description": "y" * (5 * 1024 * 1024)}).expect(413)
 

@@ -131,6 +131,15 @@ def test_patch_rejects_what_cannot_be_written(client: ApiClient, path: str, body
     assert pointer == f"/{next(iter(body))}"
 
 
+@pytest.mark.parametrize("method", ["patch", "put"])
+def test_a_fault_beside_the_definition_hides_none_within(client: ApiClient, path: str, method: str) -> None:
+    body = {"name": "", "edges": [{"source": "z", "target": "b"}]}
+    found = getattr(client, method)(path, body).expect(422).pointers
+    assert found["/name"] == "blank"
+    assert found["/edges/0/source"] == "unknown_node"
+    assert ("/edges/0/target" in found) is (method == "put")  # PATCH keeps the stored nodes
+
+
 def test_patch_archives_and_brings_back(client: ApiClient, workflow: Workflow, path: str, runs: FakeRuns) -> None:
     runs.live[workflow.pk] = 2
     assert client.patch(path, {"status": "ARCHIVED"}).expect(409).json["live_runs"] == 2

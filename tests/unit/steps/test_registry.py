@@ -67,7 +67,11 @@ def test_a_member_of_the_wrong_shape_hides_no_other_fault() -> None:
 
 @pytest.mark.parametrize(
     ("name", "config", "pointer"),
-    [("python", {}, "/code"), ("delay", {"duration": []}, "/duration"), ("condition", {"expression": {}, "x": 1}, "/x")],
+    [
+        ("python", {}, "/code"),
+        ("delay", {"duration": []}, "/duration"),
+        ("condition", {"expression": {}, "x": 1}, "/x"),
+    ],
 )
 def test_a_fault_is_told_once(name: str, config: dict[str, Any], pointer: str) -> None:
     (fault,) = default_registry().faults(name, config)
