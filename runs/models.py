@@ -109,6 +109,9 @@ class StepRun(models.Model):
     sanitized = models.BooleanField(default=False)
     worker = models.CharField(max_length=80, default="")
     available_at = models.DateTimeField(null=True)  # claimed from then on, or waits until then; null: for an event
+    waits_for = models.CharField(max_length=120, default="")  # waiting: `time`, `approval`, `event:<name>` …
+    then = models.JSONField(null=True)  # waiting: how it ends at `available_at`: kernel.runstate.Verdict, and `output`
+    resolution = models.JSONField(null=True)  # the same, written from outside, once: the engine makes it state
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)  # of this attempt

@@ -40,7 +40,7 @@ from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.kernel.dispatch import dispatchable, next_wake
 from flowforge.kernel.expressions import ExpressionError, truthy
 from flowforge.kernel.machine import EvaluationFailed, decide
-from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState
+from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
 from runs import waiting
 
 PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
@@ -220,14 +220,12 @@ class Drive:
         fresh = _step_state(self.plan, row)
         step.status, step.attempt, step.branch = fresh.status, fresh.attempt, fresh.branch
         step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
-        step.lost_count = fresh.lost_count
+        step.lost_count, step.then, step.resolution = fresh.lost_count, fresh.then, fresh.resolution
 
     def _step_changed(self, change: StepChange, now: datetime) -> None:
         self.journal.step_changed(change, self.plan.queue(change.node), now)
-        if change.status == "completed":  # it has waited: what it gives was stored when it began to
-            self.results.ended(change.node.id, change.status, None)
-        elif change.status in ("failed", "skipped"):
-            self.results.put(change.node.id, change.status, None, change.error)
+        if change.status in ("completed", "failed", "skipped"):
+            self.results.put(change.node.id, change.status, self.journal.rows[change.node.id].output, change.error)
 
     def _run_changed(self, change: RunChange, now: datetime) -> None:
         if change.event == "run.started":
@@ -330,4 +328,6 @@ def _step_state(plan: Plan, row: StepRow) -> StepState:
         branch=row.branch,
         error=row.error,
         finished_at=row.finished_at,
+        then=None if row.then is None else Verdict.of(row.then),
+        resolution=None if row.resolution is None else Verdict.of(row.resolution),
     )

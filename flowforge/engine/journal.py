@@ -94,8 +94,11 @@ class Journal:
             row.lease_token += 1  # whatever that worker still writes is void
             data["attempt"] = row.attempt
         else:
-            row.finished_at = now
+            row.finished_at, row.branch = now, change.branch
             count(self.update, row)
+        if change.reason in ("waited", "resolved"):
+            ended_by = row.resolution if change.reason == "resolved" else row.then
+            row.output, row.has_output = (ended_by or {}).get("output"), True
         if change.error is not None:
             row.error = dict(change.error)
             data["error"] = row.error

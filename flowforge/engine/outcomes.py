@@ -1,7 +1,7 @@
 """From a step's outcome to its row and its events: a function of values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,7 @@ def conclude(
         row.status, row.available_at, row.attempt = "retrying", now, row.attempt - 1
         return [*result.logs, _event(row, "step.retrying", now, reason="handed_back")], 0.0
     row.lost_count = 0
+    row.has_output = True
     outcome = _storable(row, outcome)
     if isinstance(outcome, Completed):
         event = _complete(row, outcome, now)
@@ -59,14 +60,27 @@ def _complete(row: StepRow, outcome: Completed, now: datetime) -> EventRow:
 
 
 def _wait(row: StepRow, outcome: Waiting, now: datetime) -> EventRow:
-    """What it will give once it is over is written now: waking it is a change of status alone."""
-    row.status, row.available_at = "waiting", outcome.until
-    row.output, row.branch, row.error = outcome.then.output, outcome.then.branch, None
-    return _event(row, "step.waiting", now, until=isoformat(outcome.until))
+    """What it will give once it is over is written now: nobody has to ask the step type again."""
+    row.status, row.available_at, row.waits_for = "waiting", outcome.until, outcome.waits_for
+    row.output, row.branch, row.error = None, None, None
+    row.then = verdict(outcome.then)
+    return _event(row, "step.waiting", now, until=isoformat(outcome.until), waits_for=outcome.waits_for)
+
+
+def verdict(outcome: Completed | Failed) -> dict[str, Json]:
+    """The stored form of kernel.runstate.Verdict, and the output."""
+    if isinstance(outcome, Failed):
+        return {"status": "failed", "output": outcome.output, "error": error_of(outcome)}
+    otherwise = None if outcome.otherwise is None else error_of(outcome.otherwise)
+    return {"status": "completed", "output": outcome.output, "branch": outcome.branch, "otherwise": otherwise}
+
+
+def error_of(outcome: Failed) -> dict[str, Json]:
+    return {"code": outcome.code, "message": outcome.message, "details": dict(outcome.details)}
 
 
 def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Callable[[], float]) -> EventRow:
-    row.error = {"code": outcome.code, "message": outcome.message, "details": dict(outcome.details)}
+    row.error = error_of(outcome)
     row.output = None if node.on_error == "continue" else outcome.output
     retry_at = None
     if outcome.retryable:
@@ -80,28 +94,18 @@ def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Call
 
 def _storable(row: StepRow, outcome: Outcome) -> Outcome:
     """Replace what no database can hold, refuse what is too large."""
-    value = outcome.then.output if isinstance(outcome, Waiting) else outcome.output
-    if value is None:
+    given = outcome.then if isinstance(outcome, Waiting) else outcome
+    if given.output is None:
         return outcome
-    clean, row.sanitized = json.sanitize(value)
+    clean, row.sanitized = json.sanitize(given.output)
     size = len(json.dumps(clean))
     if size > MAX_OUTPUT_BYTES:
         message = f"The output has {size} bytes; at most {MAX_OUTPUT_BYTES} can be kept."
         return Failed(code="invalid_output", message=message, retryable=False)
     if not row.sanitized:
         return outcome
-    if isinstance(outcome, Completed):
-        return Completed(output=clean, branch=outcome.branch)
-    if isinstance(outcome, Waiting):
-        return Waiting(until=outcome.until, then=Completed(output=clean, branch=outcome.then.branch))
-    return Failed(
-        code=outcome.code,
-        message=outcome.message,
-        retryable=outcome.retryable,
-        retry_after_seconds=outcome.retry_after_seconds,
-        details=outcome.details,
-        output=clean,
-    )
+    cleaned = replace(given, output=clean)
+    return replace(outcome, then=cleaned) if isinstance(outcome, Waiting) else cleaned
 
 
 def _event(row: StepRow, name: str, now: datetime, **data: Any) -> EventRow:

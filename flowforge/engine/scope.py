@@ -28,12 +28,6 @@ class Results(Mapping[str, Any]):
             del self._held[next(iter(self._held))]
         self._held[node_id] = {"status": status, "output": output, "error": error}
 
-    def ended(self, node_id: str, status: str, error: Json) -> None:
-        """A step has ended without anyone doing it just now; what output it has, if any, is in the database."""
-        self.load([node_id])
-        held = self._held.get(node_id) or {"output": None}
-        self.put(node_id, status, held["output"], error)
-
     def load(self, node_ids: Iterable[str]) -> None:
         """Read what is missing of these in one query."""
         missing = [node_id for node_id in node_ids if node_id not in self._held]

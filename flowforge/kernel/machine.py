@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from flowforge.kernel.definition import Edge, Node
-from flowforge.kernel.runstate import Decisions, Error, RunChange, RunState, StepChange, StepState
+from flowforge.kernel.runstate import Decisions, Error, RunChange, RunState, StepChange, StepState, Verdict
 from flowforge.kernel.states import RunStatus
 
 MAX_LOST = 3  # workers lost in a row after which a step is taken to be what kills them
@@ -72,11 +72,28 @@ def _may_move(state: RunState, found: Decisions, now: datetime) -> bool:
 def _pass_time(state: RunState, found: Decisions, now: datetime) -> None:
     """Waits that are over, and workers that were lost."""
     for step in list(state.live.values()):
-        if step.status == "waiting" and step.available_at is not None and step.available_at <= now:
-            state.settle(step.node.id, "completed", now=now, branch=step.branch)
-            found.changes.append(StepChange(node=step.node, status="completed", reason="waited"))
+        if step.status == "waiting" and step.resolution is not None:
+            _end_wait(state, found, step, step.resolution, "resolved", now)
+        elif step.status == "waiting" and step.available_at is not None and step.available_at <= now:
+            _end_wait(state, found, step, step.then or Verdict(status="completed"), "waited", now)
         elif step.status == "running" and step.lease_expires_at is not None and step.lease_expires_at <= now:
             _lose(state, found, step, now)
+
+
+def _end_wait(state: RunState, found: Decisions, step: StepState, verdict: Verdict, reason: str, now: datetime) -> None:
+    """A wait is over: as its verdict says, unless that is a branch that nobody takes and somebody has to."""
+    status, error = verdict.status, verdict.error
+    if verdict.otherwise is not None and not _is_taken(state, step, verdict.branch):
+        status, error = "failed", verdict.otherwise
+    branch = verdict.branch if status == "completed" else None
+    state.settle(step.node.id, status, now=now, branch=branch, error=error)
+    found.changes.append(StepChange(node=step.node, status=status, branch=branch, error=error, reason=reason))
+
+
+def _is_taken(state: RunState, step: StepState, branch: str | None) -> bool:
+    """Whether an edge names the branch, or may: an expression can ask for anything."""
+    edges = state.definition.outgoing[step.node.id]
+    return any(edge.when == branch or edge.is_expression for edge in edges if edge.on != "failure")
 
 
 def _lose(state: RunState, found: Decisions, step: StepState, now: datetime) -> None:

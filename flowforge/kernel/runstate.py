@@ -12,6 +12,26 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES, ENDED_STEP_STATUSES, Run
 Error = Mapping[str, Any]  # {"code", "message", "details"?}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a waiting step ends: as someone outside said, or once its time is over."""
+
+    status: StepStatus  # completed or failed
+    branch: str | None = None
+    error: Error | None = None
+    otherwise: Error | None = None  # completed, but no edge takes the branch: it failed with this
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "Verdict":
+        """From the form in which it is kept: `{status, output, branch, error, otherwise}`."""
+        return cls(
+            status=stored["status"],
+            branch=stored.get("branch"),
+            error=stored.get("error"),
+            otherwise=stored.get("otherwise"),
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class StepState:
     """What the machine has to know of a step that has begun or ended."""
@@ -25,6 +45,8 @@ class StepState:
     branch: str | None = None
     error: Error | None = None
     finished_at: datetime | None = None
+    then: Verdict | None = None  # waiting: how it ends at `available_at`
+    resolution: Verdict | None = None  # waiting: how someone outside has ended it
 
     @property
     def ended(self) -> bool:
@@ -37,8 +59,9 @@ class StepChange:
 
     node: Node
     status: StepStatus  # pending: it is ready to start
+    branch: str | None = None
     error: Error | None = None
-    reason: str | None = None  # for the event: `when`, `unreachable`, `worker_lost`, `waited` …
+    reason: str | None = None  # for the event: `when`, `unreachable`, `worker_lost`, `waited`, `resolved` …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 
 from flowforge.core import clock
 from flowforge.engine import driver, timers
+from runs.services import cancel_run
 from tests.engine.conftest import Flow, chain, effect, events, fresh, step
 from tests.support.clock import FrozenClock
 from tests.support.step_types import Effect
@@ -40,6 +41,20 @@ def test_it_works(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
         *("run.created", "run.started", "step.started", "step.waiting", "run.waiting"),
         *("step.completed", "run.resumed", "step.started", "step.completed", "run.completed"),
     ]
+
+
+def test_what_was_read_without_inputs_and_output_keeps_them(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    wait = {"id": "wait", "type": "delay", "config": {"duration": "1h"}}
+    made = flow(chain(effect("before", value=1), wait, {"id": "more", "type": "delay", "config": {"duration": "2h"}}))
+    run = made.run()
+    frozen_clock.advance(3600)
+    sweep(made)
+    assert step(run, "wait").inputs == {"duration": "1h"}
+    assert step(run, "before").output == 1
+    cancel_run(run_id=run.pk)
+    made.drain()
+    assert step(run, "more").status == "cancelled"
+    assert step(run, "more").inputs == {"duration": "2h"}
 
 
 def test_a_run_starts_at_its_time(flow: MakeFlow, frozen_clock: FrozenClock) -> None:

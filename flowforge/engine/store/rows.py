@@ -60,7 +60,11 @@ class StepRow:
     inputs: Json = None
     output: Json = None
     error: Json = None
+    has_output: bool = False  # `output` is to be written: a row that was read has left it in the database
     branch: str | None = None
+    waits_for: str = ""
+    then: Json = None
+    resolution: Json = None  # written from outside: read here, never written
     sanitized: bool = False
     worker: str = ""
     available_at: datetime | None = None

@@ -39,14 +39,18 @@ _POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LI
 
 _STEP_COLUMNS = (
     "id", "run_id", "index", "node_id", "position", "max_attempts", "priority", "queue",
-    "status", "attempt", "inputs", "output", "error", "branch", "sanitized", "worker",
-    "available_at", "started_at", "finished_at", "deadline_at", "lease_token", "lease_expires_at", "lost_count",
+    "status", "attempt", "error", "branch", "waits_for", "then", "sanitized", "worker", "available_at", "started_at",
+    "finished_at", "deadline_at", "lease_token", "lease_expires_at", "lost_count", "inputs", "output",
 )  # fmt: skip
-_UPDATED = _STEP_COLUMNS[8:]
+_STATE = _STEP_COLUMNS[8:-2]
+# a row that was read has left its inputs and output in the database: they are written when there are new ones
 _UPDATE_STEP = (
-    f"UPDATE runs_steprun SET {', '.join(f'{column} = %s' for column in _UPDATED)} "
-    "WHERE id = %s AND status = %s AND lease_token = %s"
+    "UPDATE runs_steprun SET "
+    + ", ".join(f'"{column}" = %s' for column in _STATE)
+    + ", inputs = COALESCE(%s, inputs){output} WHERE id = %s AND status = %s AND lease_token = %s"
 )
+_UPDATE_STATE = _UPDATE_STEP.format(output="")
+_UPDATE_RESULT = _UPDATE_STEP.format(output=", output = %s")
 _EVENT_COLUMNS = ("run_id", "seq", "at", "event", "step_id", "data")
 
 
@@ -261,20 +265,33 @@ def _write_steps(cursor: CursorWrapper, run_id: uuid.UUID, steps: Sequence[StepR
     new = [_step_values(run_id, step) for step in steps if step.stored is None]
     if new:
         insert_many(cursor, "runs_steprun", _STEP_COLUMNS, new)
-    changed = [(*_step_values(run_id, step)[8:], uuid_in(step.id), *step.stored) for step in steps if step.stored]
-    if changed:
-        cursor.executemany(_UPDATE_STEP, changed)
-        if cursor.rowcount != len(changed):
-            raise StaleState(run_id)
+    known = [step for step in steps if step.stored is not None]
+    _update_steps(cursor, run_id, _UPDATE_STATE, [step for step in known if not step.has_output], 1)
+    _update_steps(cursor, run_id, _UPDATE_RESULT, [step for step in known if step.has_output], 0)
+
+
+def _update_steps(
+    cursor: CursorWrapper, run_id: uuid.UUID, statement: str, steps: Sequence[StepRow], left_out: int
+) -> None:
+    if not steps:
+        return
+    rows = []
+    for step in steps:
+        values = _step_values(run_id, step)
+        assert step.stored is not None  # noqa: S101  the caller's choice
+        rows.append((*values[8 : len(values) - left_out], uuid_in(step.id), *step.stored))
+    cursor.executemany(statement, rows)
+    if cursor.rowcount != len(rows):
+        raise StaleState(run_id)
 
 
 def _step_values(run_id: uuid.UUID, step: StepRow) -> tuple[Any, ...]:
     return (
         uuid_in(step.id), uuid_in(run_id), -1, step.node_id, step.position, step.max_attempts, step.priority,
-        step.queue, step.status, step.attempt, json_in(step.inputs), json_in(step.output), json_in(step.error),
-        step.branch, step.sanitized, step.worker, time_in(step.available_at), time_in(step.started_at),
-        time_in(step.finished_at), time_in(step.deadline_at), step.lease_token, time_in(step.lease_expires_at),
-        step.lost_count,
+        step.queue, step.status, step.attempt, json_in(step.error), step.branch, step.waits_for, json_in(step.then),
+        step.sanitized, step.worker, time_in(step.available_at), time_in(step.started_at), time_in(step.finished_at),
+        time_in(step.deadline_at), step.lease_token, time_in(step.lease_expires_at), step.lost_count,
+        json_in(step.inputs), json_in(step.output),
     )  # fmt: skip
 
 

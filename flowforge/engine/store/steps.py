@@ -27,7 +27,7 @@ from flowforge.kernel.states import LIVE_RUN_STATUSES
 
 _STATE_COLUMNS = (
     "id, node_id, status, position, attempt, max_attempts, priority, queue, error, branch, worker, available_at, "
-    "started_at, finished_at, lease_token, lease_expires_at, lost_count"
+    'started_at, finished_at, lease_token, lease_expires_at, lost_count, waits_for, "then", resolution'
 )
 _LIVE = "('pending', 'running', 'retrying', 'waiting')"
 
@@ -209,7 +209,8 @@ def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> b
 def _settle(cursor: CursorWrapper, step: StepRow) -> bool:
     cursor.execute(
         """UPDATE runs_steprun SET status = %s, inputs = %s, output = %s, error = %s, branch = %s, sanitized = %s,
-               available_at = %s, finished_at = %s, lease_expires_at = NULL, lost_count = %s, attempt = %s
+               waits_for = %s, "then" = %s, available_at = %s, finished_at = %s, lease_expires_at = NULL,
+               lost_count = %s, attempt = %s
            WHERE id = %s AND lease_token = %s AND status = 'running'""",
         [
             step.status,
@@ -218,6 +219,8 @@ def _settle(cursor: CursorWrapper, step: StepRow) -> bool:
             json_in(step.error),
             step.branch,
             step.sanitized,
+            step.waits_for,
+            json_in(step.then),
             time_in(step.available_at),
             time_in(step.finished_at),
             step.lost_count,
@@ -248,5 +251,8 @@ def _state_row(row: tuple[Any, ...]) -> StepRow:
         lease_token=row[14],
         lease_expires_at=time_out(row[15]),
         lost_count=row[16],
+        waits_for=row[17],
+        then=json_out(row[18]),
+        resolution=json_out(row[19]),
         stored=(row[2], row[14]),
     )

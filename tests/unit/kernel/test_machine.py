@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flowforge.kernel.definition import Definition, Edge, Node, RunConfig
 from flowforge.kernel.dispatch import dispatchable, next_wake
 from flowforge.kernel.machine import MAX_LOST, decide
-from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState
+from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
 from flowforge.kernel.states import (
     ENDED_STEP_STATUSES,
     RUN_STATUSES,
@@ -214,6 +214,52 @@ def test_a_wait_that_is_over_completes() -> None:
     found = decide(state, NOW + 5 * LATER, evaluate)
     assert state.status == "completed"
     assert [change.status for change in found.changes] == ["completed", "completed"]
+
+
+def waiting(**fields: Any) -> RunState:
+    """A run whose only step waits; `b` follows it on the branch `yes`."""
+    definition = Definition(
+        nodes=(Node(id="a", position=0, type="t"), Node(id="b", position=1, type="t")),
+        edges=(Edge(position=0, source="a", target="b", when="yes"),),
+    )
+    state = RunState(definition)
+    step = start(state)
+    step.status, step.lease_expires_at = "waiting", None
+    for name, value in fields.items():
+        setattr(step, name, value)
+    return state
+
+
+def test_someone_outside_ends_a_wait() -> None:
+    state = waiting(resolution=Verdict(status="completed", branch="yes"))
+    decide(state, NOW, evaluate)
+    assert state.steps["a"].branch == "yes"
+    assert state.steps["b"].status == "pending"
+
+
+def test_a_wait_can_end_in_failure() -> None:
+    state = waiting(then=Verdict(status="failed", error={"code": "late"}), available_at=NOW)
+    decide(state, NOW, evaluate)
+    assert state.steps["a"].error == {"code": "late"}
+    assert state.status == "failed"
+
+
+@pytest.mark.parametrize(("branch", "status"), [("yes", "completed"), ("no", "failed")])
+def test_a_branch_that_somebody_has_to_take(branch: str, status: str) -> None:
+    verdict = Verdict(status="completed", branch=branch, otherwise={"code": "untaken"})
+    state = waiting(resolution=verdict)
+    decide(state, NOW, evaluate)
+    assert state.steps["a"].status == status
+
+
+def test_someone_outside_comes_before_the_time() -> None:
+    state = waiting(
+        resolution=Verdict(status="completed", branch="yes"),
+        then=Verdict(status="failed", error={"code": "late"}),
+        available_at=NOW,
+    )
+    decide(state, NOW, evaluate)
+    assert state.steps["a"].status == "completed"
 
 
 def test_a_run_waits_for_its_time() -> None:
