@@ -168,7 +168,8 @@ class WorkflowViewSet(WorkflowViews):
 
     def _check_new(self, in_path: uuid.UUID | None, written: Written) -> None:
         """Of a body that is refused anyway: whether its definition could be stored. Raises InvalidBody."""
-        named = None if in_path else self.request.data.get("project_id")
+        given = self.request.data
+        named = given.get("project_id") if in_path is None and isinstance(given, dict) else None
         checked_document(project=self._project_to_write(in_path, named), written=written)
 
     def _check_change(self, workflow_id: uuid.UUID, written: Written, *, replace: bool) -> None:
