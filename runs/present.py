@@ -107,7 +107,7 @@ def run(row: RunRow) -> Shown:
         "inputs": document(row.inputs),
         "outputs": document(row.outputs),
         "metadata": document(row.metadata),
-        "error": document(row.error),
+        "error": error(row.error),
         "metrics": {
             "queue_ms": milliseconds(max(row.created_at, row.run_at or row.created_at), row.started_at),
             "duration_ms": milliseconds(row.started_at, row.finished_at),
@@ -176,7 +176,7 @@ def _step(node: Node, row: StepRow, logs: Sequence[Shown]) -> Shown:
         "max_attempts": node.retry.max_attempts,
         "inputs": document(row.inputs),
         "output": document(row.output),
-        "error": document(row.error),
+        "error": error(row.error, step=node.id),
         "branch": row.branch,
         "worker": row.worker or None,
         "started_at": moment(row.started_at),
@@ -226,6 +226,14 @@ def moment(value: datetime | None) -> str | None:
 def document(text: JsonText) -> Json:
     """Stored JSON, put into the answer unread."""
     return None if text is None else orjson.Fragment(text)
+
+
+def error(text: JsonText, *, step: str | None = None) -> Json:
+    """A stored error with all of its four members; `step` is the node to blame where it names none."""
+    if text is None:
+        return None
+    stored: dict[str, Json] = json.loads_trusted(text)
+    return {"step": step, "details": {}, **stored}
 
 
 def milliseconds(begin: datetime | None, end: datetime | None) -> int | None:

@@ -90,8 +90,8 @@ class TriggerShown(serializers.Serializer[Any]):
 class ErrorShown(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = serializers.CharField()
-    step = serializers.CharField(required=False, allow_null=True, help_text="Id of the node that failed.")
-    details = ObjectField(required=False)
+    step = serializers.CharField(allow_null=True, help_text="Id of the node that failed.")
+    details = ObjectField(help_text="Of a run whose step failed: that step's own error.")
 
 
 class MetricsShown(serializers.Serializer[Any]):

@@ -129,6 +129,26 @@ def test_it_works(client, done, chain):
     }
 
 
+def test_an_error_has_all_of_its_members(client, chain):
+    """Whatever wrote it: `{"code", "message", "step", "details"}`."""
+    cause = {"code": "exit_code", "message": "no", "details": {"exit_code": 3}}
+    failed = factories.make_run(
+        workflow=chain,
+        status="failed",
+        error={"code": "step_failed", "message": "The step failed", "step": "extract", "details": cause},
+    )
+    factories.make_step(run=failed, node_id="extract", status="failed", error={"code": "timeout", "message": "late"})
+    shown = client.get(path(failed)).expect(200).data
+    assert shown["error"]["details"] == cause
+    assert shown["error"]["step"] == "extract"
+    assert shown["steps"][0]["error"] == {"code": "timeout", "message": "late", "step": "extract", "details": {}}
+
+    cancelled = factories.make_run(workflow=chain, status="cancelled", error={"code": "cancelled", "message": "Stop"})
+    told = {"code": "cancelled", "message": "Stop", "step": None, "details": {}}
+    assert client.get(path(cancelled)).data["error"] == told
+    assert client.get("/v1/runs?status=cancelled").data[0]["error"] == told
+
+
 def test_it_rejects_those_who_may_not_see_it(run, client_with, client_as, stranger, anonymous):
     client_as("viewer").get(path(run)).expect(200)
     client_with("runs:read").get(path(run)).expect(200)
