@@ -79,11 +79,6 @@ class Child:
         self.process.kill()
         self.process.wait()
 
-    def cpu_seconds(self) -> float:
-        """Processor time that it has used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 @dataclass(kw_only=True)
 class Site:
