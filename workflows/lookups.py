@@ -1,12 +1,24 @@
-"""A lookup that both databases understand, and Django has for one of them alone."""
+"""Lookups that both databases understand, and Django has for one of them alone, or not exactly."""
 
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Func
+from django.db.models import BooleanField, Func, JSONField
 from django.db.models.sql.compiler import SQLCompiler
 
 Sql = tuple[str, tuple[str | int, ...]]
+
+
+class Member(Func):
+    """`Member("definition", Value("output"))`: a member of a JSON object, null if it isn't there.
+
+    Django's own KeyTransform reads a text such as `"1"` as the number on SQLite.
+    """
+
+    template = "(%(expressions)s)"
+    arg_joiner = " -> "
+    output_field = JSONField()
+    arity = 2
 
 
 class HasItem(Func):

@@ -16,14 +16,12 @@ LastRun = tuple[uuid.UUID, str]
 _OF_RUNS: Final = ("last_run_id", "last_run_status")
 
 
-def workflow(
-    row: Mapping[str, Any], last_run: LastRun | None, definition: Mapping[str, Json] | None = None
-) -> dict[str, Json]:
-    """A workflow from a row with LIST_FIELDS; without `definition` as a list shows it."""
+def workflow(row: Mapping[str, Any], last_run: LastRun | None, parts: Mapping[str, Json]) -> dict[str, Json]:
+    """A workflow from a row with LIST_FIELDS; `parts`: what of its definition is shown."""
     run_id, run_status = last_run or (None, None)
     return {
         **row,
-        **({name: definition.get(name) for name in DEFINITION_FIELDS} if definition is not None else {}),
+        **parts,
         "last_run_id": run_id,
         "last_run_status": run_status,
     }
@@ -32,7 +30,7 @@ def workflow(
 def whole(version: WorkflowVersion, last_run: LastRun | None) -> dict[str, Json]:
     """A workflow from its current version, with its definition."""
     row = {name: getattr(version.workflow, name) for name in LIST_FIELDS}
-    return workflow(row, last_run, version.definition)
+    return workflow(row, last_run, {name: version.definition.get(name) for name in DEFINITION_FIELDS})
 
 
 def version_row(row: Mapping[str, Any], workflow_id: uuid.UUID, current: int) -> dict[str, Json]:

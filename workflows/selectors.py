@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Value
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import NotFound
@@ -14,6 +14,7 @@ from flowforge.kernel.definition import Definition
 from flowforge.kernel.document import load
 from flowforge.projects.scoping import get_visible
 from workflows.constants import DEFINITION_CACHE_SIZE
+from workflows.lookups import Member
 from workflows.models import Workflow, WorkflowVersion
 
 LIST_FIELDS: Final = (
@@ -61,8 +62,17 @@ def versions_of(workflow_id: uuid.UUID) -> QuerySet[WorkflowVersion, dict[str, A
 
 def definitions_of(workflow_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, Json]]:
     """Workflow -> the document of its current version, in one query."""
-    rows = WorkflowVersion.objects.filter(workflow_id__in=list(workflow_ids), version=F("workflow__version"))
-    return dict(rows.values_list("workflow_id", "definition"))
+    return dict(_current(workflow_ids).values_list("workflow_id", "definition"))
+
+
+def outputs_of(workflow_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Json]:
+    """Workflow -> what its current version says of a run's outputs, in one query."""
+    output = Member(F("definition"), Value("output"))
+    return dict(_current(workflow_ids).values_list("workflow_id", output))
+
+
+def _current(workflow_ids: Iterable[uuid.UUID]) -> QuerySet[WorkflowVersion]:
+    return WorkflowVersion.objects.filter(workflow_id__in=list(workflow_ids), version=F("workflow__version"))
 
 
 @lru_cache(maxsize=DEFINITION_CACHE_SIZE)

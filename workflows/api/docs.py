@@ -49,6 +49,7 @@ _ROW: Final = {
     "updated_at": _AT,
     "last_run_id": None,
     "last_run_status": None,
+    "output": _DEFINITION["output"],
 }
 _WHOLE: Final = {**_ROW, **_DEFINITION}
 _VERSION: Final = {

@@ -125,6 +125,7 @@ class WorkflowRowShown(serializers.Serializer[Any]):
     last_run_status = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    output = AnyField(allow_null=True, help_text="Expressions that make a run's outputs.")
 
 
 class WorkflowShown(WorkflowRowShown):
@@ -134,7 +135,6 @@ class WorkflowShown(WorkflowRowShown):
     edges = RowsField()
     config = ObjectField()
     input_schema = NullableObjectField(allow_null=True)
-    output = AnyField(allow_null=True)
 
 
 class FaultShown(serializers.Serializer[Any]):

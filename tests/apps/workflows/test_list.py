@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from flowforge.core.ids import new_id
 from flowforge.projects.models import Project
 from tests import factories
-from tests.apps.workflows.conftest import FakeRuns, count
+from tests.apps.workflows.conftest import FakeRuns, chain, count
 from tests.support.api import Answer, ApiClient
 from workflows.models import Workflow
 
@@ -29,7 +29,7 @@ def test_it_works(client: ApiClient, workflow: Workflow, runs: FakeRuns) -> None
     [row] = answer.data
     assert set(row) == {
         *("id", "project_id", "name", "description", "status", "version", "tags"),
-        *("last_run_id", "last_run_status", "created_at", "updated_at"),
+        *("last_run_id", "last_run_status", "created_at", "updated_at", "output"),
     }
     assert (row["id"], row["tags"], row["version"]) == (str(workflow.pk), ["finance"], 1)
     assert (row["last_run_id"], row["last_run_status"]) == (str(run_id), "completed")
@@ -54,7 +54,15 @@ def test_the_number_of_queries_does_not_grow(
         with query_counter() as queries:
             client.get(URL, limit=100, **query).expect(200)
         counts.append(count(queries))
-    assert counts == [len(query) + 2] * 2  # the rows, their newest runs, their definitions
+    assert counts == [3] * 2  # the rows, their newest runs, their definitions
+
+
+@pytest.mark.parametrize("output", [None, {"n": "{{ steps.a.output }}"}, "{{ 1 }}", "1", "true", 1, True, ["x"], {}])
+def test_the_output_is_shown_as_it_was_written(client: ApiClient, project: Project, output: Any) -> None:
+    factories.make_workflow(project=project, definition={**chain("a"), "output": output})
+    [row] = client.get(URL).expect(200).data
+    assert row["output"] == output
+    assert type(row["output"]) is type(output)
 
 
 def test_cursor_paging_goes_through_all_newest_first(client: ApiClient, project: Project) -> None:
