@@ -31,6 +31,7 @@ MAX_LIMIT: Final = 100
 MAX_PAGE: Final = 1_000_000
 NEWEST_FIRST: Final = ("created_at", "id")
 POSITION: Final = ("limit", "cursor", "page")  # say where in a listing, not which listing
+WHOLE: Final = {"cursor": None, "has_more": False}  # the meta of a list that has no other page
 _SIGNATURE_BYTES: Final = 16
 
 

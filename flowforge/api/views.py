@@ -13,7 +13,7 @@ from flowforge.api import http, throttling
 from flowforge.api.caller import Caller
 from flowforge.api.filters import check_query, filtered
 from flowforge.api.http import Bare, Enveloped
-from flowforge.api.pagination import NEWEST_FIRST, Page, page_of, page_params
+from flowforge.api.pagination import NEWEST_FIRST, WHOLE, Page, page_of, page_params
 from flowforge.core.errors import MethodNotAllowed, NotAuthenticated
 from flowforge.core.json import Json
 
@@ -108,9 +108,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """200 with the envelope; a Page brings its meta. `etag_of`: the representation to tag, for single resources."""
+        """200 with the envelope; a Page brings its meta, a list is a whole one.
+
+        `etag_of`: the representation to tag, for single resources.
+        """
         if isinstance(data, Page):
             return Enveloped(data.rows, data.meta, status=status, headers=headers)
+        if isinstance(data, list):
+            meta = meta or WHOLE
         if etag_of is None:
             return Enveloped(data, meta, status=status, headers=headers)
         tag = http.etag(etag_of)

@@ -74,6 +74,7 @@ class RunViewSet(RunListViews):
     """`/v1/runs`, `/v1/projects/{id}/runs`, and `/v1/runs/{id}` with its actions."""
 
     scopes = {"list": READ, "retrieve": READ, "cancel": WRITE, "pause": WRITE, "resume": WRITE}
+    errors = {"cancel": (409,), "pause": (409,), "resume": (409,)}
 
     @extend_schema(**docs.RETRIEVE)
     def retrieve(self, request: Request, run_id: uuid.UUID) -> HttpResponse:

@@ -86,6 +86,7 @@ class Things(ApiViewSet):
         "big": "workflows:read",
         "fail": ANY_CALLER,
         "plain": ANY_CALLER,
+        "names": ANY_CALLER,
     }
     rate_buckets = {"run": "runs"}
     bare = ("raw",)
@@ -124,6 +125,9 @@ class Things(ApiViewSet):
         self.check_if_match(self._row(pk))
         del Things.rows[pk]
         return self.no_content()
+
+    def names(self, request: Request) -> HttpResponse:
+        return self.ok(sorted(row["name"] for row in Things.rows.values()))
 
     @idempotent
     def run(self, request: Request, pk: str) -> HttpResponse | Later:
@@ -186,6 +190,7 @@ urlpatterns = [
     path("v1/things", Things.as_view({"get": "list", "post": "create"})),
     path("v1/things/me", Things.as_view({"get": "me"})),
     path("v1/things/dialect", Things.as_view({"get": "me"}, rate_buckets={"me": "dialect"})),
+    path("v1/things/names", Things.as_view({"get": "names"})),
     path("v1/things/raw", Things.as_view({"post": "raw"})),
     path("v1/things/big", Things.as_view({"get": "big"})),
     path("v1/things/plain", Things.as_view({"get": "plain"})),

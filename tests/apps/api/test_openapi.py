@@ -31,6 +31,7 @@ def test_it_works(document):
         "/v1/things",
         "/v1/things/me",
         "/v1/things/dialect",
+        "/v1/things/names",
         "/v1/things/raw",
         "/v1/things/big",
         "/v1/things/plain",

@@ -55,6 +55,14 @@ def test_bare_answers_have_no_envelope_and_plain_responses_get_one(writer):
     assert writer.get("/v1/things/plain").expect(200).json == {"data": {"plain": True}, "meta": {}}
 
 
+def test_a_list_that_is_whole_has_the_meta_of_lists(writer):
+    writer.post("/v1/things", {"name": "one"}).expect(201)
+    assert writer.get("/v1/things/names").expect(200).json == {
+        "data": ["one"],
+        "meta": {"cursor": None, "has_more": False},
+    }
+
+
 @pytest.mark.parametrize("template", ["{tag}", "*", '"other", {tag}', "W/{tag}", "{gzip}"])
 def test_if_none_match_answers_304(writer, template):
     tag = writer.post("/v1/things", {"name": "one"}).headers["ETag"]
