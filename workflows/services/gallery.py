@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flowforge.api.caller import Caller
 from flowforge.projects.models import Project
+from workflows.models import Workflow
 from workflows.services import yaml_text
 from workflows.services.files import Entry, entries
 from workflows.services.importing import Imported, import_workflows
@@ -23,7 +24,10 @@ def gallery() -> tuple[Entry, ...]:
 
 
 def install_gallery(*, project_id: uuid.UUID | str) -> list[Imported]:
-    """Bring a project's copies of the gallery up to date; installing it again changes nothing."""
+    """Give a project what it lacks of the gallery; a workflow of such a name is its own by now and stays as it is."""
     project = Project.objects.get(pk=project_id)
+    names = [entry.body["name"] for entry in gallery()]
+    there = set(Workflow.objects.filter(project=project, name__in=names).values_list("name", flat=True))
+    missing = [entry for entry in gallery() if entry.body["name"] not in there]
     caller = Caller(kind="system", id=_INSTALLER, name=_INSTALLER, grants={project.pk: frozenset({"workflows:write"})})
-    return import_workflows(project=project, entries=gallery(), caller=caller)
+    return import_workflows(project=project, entries=missing, caller=caller)
