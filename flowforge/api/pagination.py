@@ -1,7 +1,7 @@
 """Pages: by signed keyset cursor (the default) or numbered (`?page=`).
 
 `page_of` is the pure part: it works on querysets of models, of `values()` and of `values_list()`. A cursor names the
-last row that was seen by its key, is signed, and is bound to its listing (path and filters).
+last row that was seen by its key, is signed, and is bound to its listing (path, filters, the projects that are seen).
 """
 
 import base64
@@ -22,6 +22,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flowforge.api.caller import Caller
 from flowforge.core import json
 from flowforge.core.errors import InvalidCursor, InvalidQuery
 from flowforge.core.json import Json
@@ -47,7 +48,7 @@ class Page:
 class PageParams:
     """What a client asked for."""
 
-    listing: bytes  # path and filters: a cursor is good for one listing alone
+    listing: bytes  # path, filters, projects: a cursor is good for one listing alone
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
     page: int | None = None  # numbered paging; None: by cursor
@@ -56,17 +57,25 @@ class PageParams:
 def page_params(request: HttpRequest | Request, *, max_limit: int = MAX_LIMIT) -> PageParams:
     """Read `limit`, `cursor` and `page`. Raises InvalidQuery."""
     query = request.GET
+    listing = _listing(request)
     if not query:
-        return PageParams(listing=request.path.encode())
+        return PageParams(listing=listing)
     if "page" in query and "cursor" in query:
         raise InvalidQuery(detail="Give either page or cursor.")
-    filters = sorted((name, values) for name, values in query.lists() if name not in POSITION)
     return PageParams(
-        listing=request.path.encode() + json.dumps(filters),
+        listing=listing,
         limit=_number("limit", query.get("limit"), DEFAULT_LIMIT, max_limit),
         cursor=query.get("cursor"),
         page=_number("page", query["page"], 1, MAX_PAGE) if "page" in query else None,
     )
+
+
+def _listing(request: HttpRequest | Request) -> bytes:
+    """Which listing is read: its path, its filters and the projects that the caller sees, whatever part of it."""
+    filters = sorted((name, values) for name, values in request.GET.lists() if name not in POSITION)
+    caller: Caller | None = getattr(request, "_auth", None)  # as authentication left it: `.auth` would try again
+    projects = sorted(caller.project_ids) if caller else []
+    return json.dumps([request.path, filters, projects])
 
 
 def page_of(

@@ -167,6 +167,24 @@ def test_a_listing_is_walked_by_its_cursor(writer):
     assert [row["id"] for row in (*first.data, *second.data)] == [str(row.pk) for row in rows]
 
 
+def test_a_listing_is_walked_by_its_cursor_alone(writer):
+    make([*range(25)])
+    first = writer.get("/v1/things").expect(200)
+    second = writer.get("/v1/things", cursor=first.meta["cursor"]).expect(200)
+    other = writer.get("/v1/things", cursor=first.meta["cursor"], limit=2).expect(200)
+    assert (len(first.data), len(second.data)) == (20, 5)
+    assert other.data == second.data[:2]
+    assert len({row["id"] for row in first.data + second.data}) == 25
+
+
+def test_it_rejects_a_cursor_of_another_projects_listing(writer, caller):
+    make([1, 2, 3])
+    cursor = writer.get("/v1/things", limit=1).meta["cursor"]
+    caller("workflows:read").get("/v1/things", cursor=cursor).expect(200)  # the same project
+    stranger = caller("two workflows:read")
+    assert stranger.get("/v1/things", cursor=cursor).expect(400).code == "invalid_cursor"
+
+
 def test_a_cursor_is_bound_to_the_filters(writer):
     make([1, 2, 3])
     cursor = writer.get("/v1/things", limit=1, name="p").meta["cursor"]
