@@ -193,6 +193,7 @@ X_FRAME_OPTIONS = "DENY"
 TRUSTED_PROXY_COUNT = env.int("FLOWFORGE_TRUSTED_PROXIES", default=0)
 
 # --- the admin ----------------------------------------------------------------------------------------------------
+LOGIN_URL, LOGIN_REDIRECT_URL = reverse_lazy("admin:login"), reverse_lazy("admin:index")
 
 
 def _page(title: str, icon: str, model: str) -> dict[str, Any]:

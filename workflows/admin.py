@@ -45,12 +45,13 @@ class WorkflowAdmin(ReadOnlyAdmin):
     search_help_text = "Part of a name or a description"
     ordering = ("-created_at", "-id")
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     fields = ("id", "created_at", "updated_at")
     readonly_fields = fields
     commands = (
         Command(
             name="pause",
-            title="Pause",
+            title="Pause workflow",
             explanation="No new runs begin until it is activated again; runs that are under way go on.",
             done="paused",
             carry_out=lambda caller, workflow: _set_status(caller, workflow, Workflow.Status.PAUSED),
@@ -59,7 +60,7 @@ class WorkflowAdmin(ReadOnlyAdmin):
         ),
         Command(
             name="activate",
-            title="Activate",
+            title="Activate workflow",
             explanation="New runs may begin.",
             done="active",
             carry_out=lambda caller, workflow: _set_status(caller, workflow, Workflow.Status.ACTIVE),
@@ -68,7 +69,7 @@ class WorkflowAdmin(ReadOnlyAdmin):
         ),
         Command(
             name="archive",
-            title="Archive",
+            title="Archive workflow",
             explanation="It begins no more runs and leaves the lists of the API. Refused while runs are under way.",
             done="archived",
             carry_out=lambda caller, workflow: archive_workflow(workflow_id=workflow.pk, caller=caller),
@@ -103,9 +104,9 @@ class WorkflowAdmin(ReadOnlyAdmin):
     def shown_name(self, workflow: Workflow) -> list[str]:
         return [workflow.name, shorten(workflow.description, 80, placeholder="…")]
 
-    @display(description="status", label=shown.TONES, ordering="status")  # type: ignore[untyped-decorator]  # unfold has no types
-    def shown_status(self, workflow: Workflow) -> str:
-        return workflow.status
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, workflow: Workflow) -> SafeString:
+        return shown.label(workflow.status)
 
     @display(description="tags", label=True)  # type: ignore[untyped-decorator]  # unfold has no types
     def shown_tags(self, workflow: Workflow) -> list[str]:

@@ -8,10 +8,10 @@ from django.contrib.auth.models import Group, Permission
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django_celery_beat import models as beat
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioFilter, RadioFilter
-from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from flowforge.core import clock
@@ -26,12 +26,19 @@ admin.site.unregister(Group)  # rights come from the role in a project; those wi
 for model in (beat.PeriodicTask, beat.CrontabSchedule, beat.IntervalSchedule, beat.SolarSchedule, beat.ClockedSchedule):
     admin.site.unregister(model)
 
-OUR_APPS = ("projects", "workflows", "runs")  # whose permissions mean something in this admin
+RIGHTS = (  # the permissions that do something in this admin
+    *("view_run", "change_run", "view_workflow", "change_workflow"),
+    *("view_project", "add_project", "change_project"),
+    *("view_membership", "add_membership", "change_membership", "delete_membership"),
+    *("view_user", "add_user", "change_user", "view_apikey", "change_apikey", "view_tokenfamily"),
+)
+SEATS_A_PAGE = 20  # each costs a query, for the name of its person
 
 
 class MembershipInline(TabularInline):
     model = Membership
     extra = 0
+    per_page = SEATS_A_PAGE
     fields = ("user", "role")
     autocomplete_fields = ("user",)
 
@@ -80,10 +87,10 @@ class UserAdmin(DjangoUserAdmin, CommandedAdmin):
         return False
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """The permissions of our own apps, with what Django's page needs to name them."""
+        """The permissions that do something, with what Django's page needs to name them."""
         if db_field.name == "user_permissions":
-            ours = Permission.objects.filter(content_type__app_label__in=OUR_APPS)
-            kwargs["queryset"] = ours.select_related("content_type")
+            ours = Permission.objects.filter(codename__in=RIGHTS)
+            kwargs["queryset"] = ours.select_related("content_type").order_by("content_type__model", "codename")
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
@@ -96,13 +103,13 @@ class ProjectAdmin(CommandedAdmin):
     list_filter_submit = True
     search_fields = ("name", "id")
     search_help_text = "Part of a name, or an id"
-    fields = ("name", "id", "status", "settings", "created_at", "updated_at")
-    readonly_fields = ("id", "status", "settings", "created_at", "updated_at")
+    fields = ("name", "id", "shown_status", "shown_settings", "created_at", "updated_at")
+    readonly_fields = fields[1:]
     inlines = (MembershipInline,)
     commands = (
         Command(
             name="archive",
-            title="Archive",
+            title="Archive project",
             explanation="Its people can read it, nobody can write, and its API keys end at once.",
             done="archived",
             carry_out=lambda _caller, project: projects.archive_project(project=project),
@@ -127,9 +134,13 @@ class ProjectAdmin(CommandedAdmin):
         elif "name" in form.changed_data:
             projects.update_project(caller=caller_of(request), project=obj, name=obj.name)
 
-    @display(description="status", label=shown.TONES, ordering="status")  # type: ignore[untyped-decorator]  # unfold has no types
-    def shown_status(self, project: Project) -> str:
-        return project.status
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, project: Project) -> SafeString:
+        return shown.label(project.status)
+
+    @admin.display(description="settings")
+    def shown_settings(self, project: Project) -> SafeString:
+        return shown.code_block(shown.document(project.settings))
 
 
 class KeyStateFilter(RadioFilter):
@@ -169,7 +180,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     commands = (
         Command(
             name="revoke",
-            title="Revoke",
+            title="Revoke key",
             explanation="The key ends at once and for good: whoever uses it is refused.",
             done="revoked",
             carry_out=lambda _caller, key: keys.revoke_key(key=key),
@@ -182,11 +193,11 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def name_of(self, row: Model) -> str:
         return f"API key {row}"
 
-    @display(description="state", label=shown.TONES)  # type: ignore[untyped-decorator]  # unfold has no types
-    def shown_state(self, key: ApiKey) -> str:
+    @admin.display(description="state")
+    def shown_state(self, key: ApiKey) -> SafeString:
         if key.revoked_at is not None:
-            return "revoked"
-        return "expired" if key.expires_at is not None and key.expires_at <= clock.now() else "active"
+            return shown.label("revoked")
+        return shown.label("expired" if key.expires_at is not None and key.expires_at <= clock.now() else "active")
 
     @admin.display(description="begins with", ordering="prefix")
     def shown_prefix(self, key: ApiKey) -> str:

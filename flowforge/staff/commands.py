@@ -143,7 +143,11 @@ def _of_one(command: Command) -> Callable[..., HttpResponse]:
         return HttpResponse(headers={"HX-Redirect": page})
 
     act.__name__ = f"{command.name}_this"
-    dialog = {"title": f"{command.title}?", "description": command.explanation, "form_submit_text": command.title}
+    dialog = {
+        "title": f"{command.title}?",
+        "description": command.explanation,
+        "form_submit_text": f"Yes, {command.title.lower()}",  # unfold writes "Cancel" on the other button
+    }
     made: Callable[..., HttpResponse] = action(
         description=command.title,
         url_path=command.name,

@@ -68,6 +68,11 @@ def document(value: Json) -> str:
     return shortened(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
+def code_block(text: str) -> SafeString:
+    """Text as it is, in a box that scrolls."""
+    return format_html('<pre class="ff-code">{}</pre>', text)
+
+
 def shortened(text: str) -> str:
     """The text's beginning, saying so if there is more."""
     if len(text) <= MAX_TEXT_LENGTH:
