@@ -1,0 +1,164 @@
+"""Who may call what: each operation that is served, the scope that it needs, and a call of it that is good.
+
+`tests/contract/test_authorisation.py` holds the server to this table. A new route belongs here, or its test fails.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.urls import get_resolver
+
+from flowforge.projects.models import ApiKey, Membership, Project
+from runs.models import Run, StepRun
+from tests import factories
+from tests.support.api import Answer, ApiClient
+from workflows.models import Workflow, WorkflowVersion
+
+PUBLIC: Final = "public"  # no credentials
+ANY: Final = ""  # whoever has valid credentials
+
+DEFINITION: Final = {"nodes": [], "edges": []}
+_NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
+_NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operation:
+    """One method of one route. `{project}`, `{workflow}`, `{run}`, `{step}`, `{key}` stand for ids."""
+
+    scope: str
+    body: Mapping[str, Any] | None = None
+    also: str = ""  # another scope, for what it reads on the way
+    refused: bool = False  # the scope alone does not do for an API key: it would give away more than it has
+
+
+def _reads(scope: str, *paths: str) -> dict[str, Operation]:
+    return {f"GET {path}": Operation(scope=scope) for path in paths}
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    **_reads(PUBLIC, "/v1/schema", "/v1/docs", "/v1/problems", "/v1/problems/{code}"),
+    "POST /v1/auth/token": Operation(scope=PUBLIC, body={"username": "a", "password": "b"}),
+    "POST /v1/auth/token/refresh": Operation(scope=PUBLIC, body={"refresh": "x"}),
+    "POST /v1/auth/token/revoke": Operation(scope=PUBLIC, body={"refresh": "x"}),
+    **_reads(ANY, "/v1/auth/me"),
+    **_reads("keys:write", "/v1/api-keys", "/v1/api-keys/{key}"),
+    "POST /v1/api-keys": Operation(scope="keys:write", body=_NEW_KEY, refused=True),
+    "DELETE /v1/api-keys/{key}": Operation(scope="keys:write"),
+    "POST /v1/api-keys/{key}:rotate": Operation(scope="keys:write", body={}, refused=True),
+    **_reads("projects:read", "/v1/projects", "/v1/projects/{project}"),
+    "POST /v1/projects": Operation(scope=ANY, body={"name": "new"}, refused=True),
+    "PATCH /v1/projects/{project}": Operation(scope="projects:write", body={"name": "other"}),
+    "DELETE /v1/projects/{project}": Operation(scope="projects:write"),
+    **_reads(
+        "workflows:read",
+        "/v1/step-types",
+        "/v1/workflows",
+        "/v1/projects/{project}/workflows",
+        "/v1/workflows/{workflow}",
+        "/v1/workflows/{workflow}/versions",
+        "/v1/workflows/{workflow}/versions/{number}",
+        "/v1/workflows/{workflow}/graph",
+        "/v1/workflows/{workflow}/export",
+    ),
+    "POST /v1/workflows:validate": Operation(scope="workflows:read", body=DEFINITION),
+    "POST /v1/workflows/{workflow}:validate": Operation(scope="workflows:read", body=DEFINITION),
+    "POST /v1/workflows": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
+    "POST /v1/projects/{project}/workflows": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
+    "POST /v1/workflows:import": Operation(
+        scope="workflows:write", body={"definitions": [{"name": "imported", "definition": DEFINITION}]}
+    ),
+    "PUT /v1/workflows/{workflow}": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
+    "PATCH /v1/workflows/{workflow}": Operation(scope="workflows:write", body={"description": "other"}),
+    "DELETE /v1/workflows/{workflow}": Operation(scope="workflows:write"),
+    "POST /v1/workflows/{workflow}:duplicate": Operation(
+        scope="workflows:write", also="workflows:read", body={"name": "copy"}
+    ),
+    "POST /v1/workflows/{workflow}:rollback": Operation(scope="workflows:write", body={"version": 1}),
+    **_reads(
+        "runs:read",
+        "/v1/runs",
+        "/v1/projects/{project}/runs",
+        "/v1/workflows/{workflow}/runs",
+        "/v1/runs/{run}",
+        "/v1/runs/{run}/steps",
+        "/v1/runs/{run}/steps/{step}/logs",
+        "/v1/runs/{run}/events",
+    ),
+    "POST /v1/workflows/{workflow}:run": Operation(scope="runs:write", body={}),
+    "POST /v1/workflows/{workflow}/runs": Operation(scope="runs:write", body={}),
+    "POST /v1/workflows/{workflow}/runs:batch": Operation(scope="runs:write", body={"items": [{}]}),
+    "POST /v1/workflows/{workflow}/execute": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}:cancel": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}:pause": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}:resume": Operation(scope="runs:write", body={}),
+}
+
+CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope != PUBLIC}
+SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.scope != ANY)
+WITH_IDS: Final = sorted(name for name in CLOSED if re.search(r"\{(project|workflow|run|step|key)\}", name))
+NAMES_PROJECT: Final = (  # those whose body says into which project they write
+    "POST /v1/api-keys",
+    "POST /v1/workflows",
+    "POST /v1/workflows:import",
+    "POST /v1/workflows:validate",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """The ids of rows in one project."""
+
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+    def call(self, name: str) -> tuple[str, str]:
+        """(method, path) of an operation upon these rows."""
+        method, _, path = name.partition(" ")
+        return method, path.format(code="invalid", number=1, **self.ids)
+
+
+def make_place(project: Project) -> Place:
+    """A project with one row of each kind."""
+    workflow = factories.make_workflow(project=project)
+    run = factories.make_run(workflow=workflow)
+    step = factories.make_step(run=run)
+    key, _ = factories.make_api_key(project=project, scopes=["runs:read"])
+    rows = {"project": project, "workflow": workflow, "run": run, "step": step, "key": key}
+    return Place(ids={name: str(row.pk) for name, row in rows.items()})
+
+
+def call(client: ApiClient, place: Place, name: str, body: dict | None = None) -> Answer:
+    method, path = place.call(name)
+    return client.request(method, path, OPERATIONS[name].body if body is None else body)
+
+
+def snapshot(project_id: str) -> list:
+    """All that a stranger could have changed."""
+    owned = {"project_id": project_id}
+    return [
+        list(Project.objects.filter(pk=project_id).values()),
+        list(ApiKey.objects.filter(**owned).order_by("pk").values()),
+        list(Membership.objects.filter(**owned).order_by("pk").values()),
+        list(Workflow.objects.filter(**owned).order_by("pk").values()),
+        list(WorkflowVersion.objects.filter(workflow__project_id=project_id).order_by("pk").values()),
+        list(Run.objects.filter(**owned).order_by("pk").values()),
+        list(StepRun.objects.filter(run__project_id=project_id).order_by("pk").values()),
+    ]
+
+
+def served() -> Iterator[tuple[str, str]]:
+    """(method, route) of all that hangs below /v1, as Django writes routes."""
+    for route, callback in _routes(get_resolver("flowforge.urls"), "/"):
+        if route.startswith("/v1"):
+            yield from ((method.upper(), route) for method in callback.actions if method != "head")
+
+
+def _routes(resolver: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for entry in resolver.url_patterns:
+        here = prefix + str(entry.pattern)
+        if hasattr(entry, "url_patterns"):
+            yield from _routes(entry, here)
+        else:
+            yield here, entry.callback
