@@ -233,7 +233,7 @@ def error(text: JsonText, *, step: str | None = None) -> Json:
     if text is None:
         return None
     stored: dict[str, Json] = json.loads_trusted(text)
-    return {"step": step, "details": {}, **stored}
+    return {"code": None, "message": "", "step": step, "details": {}, **stored}
 
 
 def milliseconds(begin: datetime | None, end: datetime | None) -> int | None:

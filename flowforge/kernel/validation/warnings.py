@@ -2,9 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 from flowforge.core.errors import Fault
 from flowforge.kernel.validation.draft import Draft
+
+# Checked and kept, but nothing acts upon them so far. Whoever builds one of these takes it out here and in
+# docs/definitions.md.
+WITHOUT_EFFECT: Final = {
+    "config": ("concurrency", "rate_limit", "debounce", "expires_in", "on_failure", "budget"),
+    "node": ("cache", "compensate", "template_id"),
+}
 
 
 def warnings(draft: Draft) -> Iterator[Fault]:
@@ -13,6 +21,17 @@ def warnings(draft: Draft) -> Iterator[Fault]:
         yield Fault(pointer="/nodes", code="empty", detail="without nodes a run completes at once and does nothing")
     yield from _constants(draft)
     yield from _missing_labels(draft)
+    yield from _without_effect(draft)
+
+
+def _without_effect(draft: Draft) -> Iterator[Fault]:
+    """Of what the language knows, but the engine does not."""
+    given = [f"/config/{name}" for name in WITHOUT_EFFECT["config"] if draft.config.get(name) is not None]
+    for index, node in draft.nodes:
+        given += [f"/nodes/{index}/{name}" for name in WITHOUT_EFFECT["node"] if node.get(name) is not None]
+    for pointer in given:
+        detail = "this is kept, but runs do not act upon it in this version"
+        yield Fault(pointer=pointer, code="without_effect", detail=detail)
 
 
 def _constants(draft: Draft) -> Iterator[Fault]:

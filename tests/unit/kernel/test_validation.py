@@ -70,7 +70,7 @@ EXAMPLE: dict[str, Any] = {
 def test_it_works_for_the_documented_example() -> None:
     found = validate(EXAMPLE, CATALOGUE)
     assert found.errors == []
-    assert found.warnings == []
+    assert {warning.code for warning in found.warnings} == {"without_effect"}
     assert found.is_valid
     assert found.document == EXAMPLE
     assert found.definition == load(EXAMPLE)
@@ -185,3 +185,14 @@ def test_a_label_that_no_edge_takes_is_warned_of() -> None:
     assert warnings_of(document) == [("/nodes/0", "label_without_edge")]
     document["edges"].append({"source": "a", "target": "b"})
     assert warnings_of(document) == []
+
+
+def test_it_warns_of_what_has_no_effect() -> None:
+    config = {"expires_in": "1h", "debounce": None, "timeout": "1h", "rate_limit": {"limit": "1/s"}}
+    nodes = [step(cache={"key": "k", "ttl": 1}, compensate={"type": "transform", "config": {"values": {}}})]
+    assert warnings_of({"nodes": nodes, "config": config}) == [
+        ("/config/expires_in", "without_effect"),
+        ("/config/rate_limit", "without_effect"),
+        ("/nodes/0/cache", "without_effect"),
+        ("/nodes/0/compensate", "without_effect"),
+    ]
