@@ -58,7 +58,13 @@ class Delay(BaseStep):
         except ValueError as error:
             return Failed(code="invalid_config", message=str(error), retryable=False)
         done = Completed(output={"until": isoformat(until)})
-        return done if until <= context.now else Waiting(until=until, then=done)
+        if until <= context.now:
+            return done
+        limit = context.timeout_seconds
+        if limit is None or until <= context.now + timedelta(seconds=limit):
+            return Waiting(until=until, then=done)
+        late = Failed(code="timeout", message=f"The step exceeded its timeout of {limit:g} s.", retryable=False)
+        return Waiting(until=context.now + timedelta(seconds=limit), then=late)
 
 
 def _until(config: Mapping[str, Any], now: datetime) -> datetime:

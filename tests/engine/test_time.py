@@ -142,6 +142,18 @@ def test_a_run_that_takes_too_long_fails(flow: MakeFlow, frozen_clock: FrozenClo
     assert step(run, "after").status == "cancelled"
 
 
+def test_a_step_that_waits_too_long_fails(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    wait = {"id": "wait", "type": "delay", "timeout": "1m", "config": {"duration": "1h"}}
+    made = flow(nodes=[wait, effect("sorry")], edges=[{"source": "wait", "target": "sorry", "on": "failure"}])
+    run = made.run()
+    frozen_clock.advance(60)
+    assert sweep(made) == 1
+    assert step(run, "wait").status == "failed"
+    assert step(run, "wait").error["code"] == "timeout"
+    assert fresh(run).status == "completed"
+    assert Effect.order == ["sorry"]
+
+
 def test_steps_that_wait_for_a_worker_are_not_looked_at_all_the_time(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     run = flow(nodes=[effect("a"), effect("b")]).start()
     driver.drive(run.pk)

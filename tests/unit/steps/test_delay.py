@@ -63,3 +63,14 @@ def test_until_is_a_moment(attempt: Attempt, until: str, seconds: int) -> None:
 @pytest.mark.parametrize("config", [{"until": "2020-01-01T00:00:00Z"}, {"duration": 0}])
 def test_what_has_passed_is_not_waited_for(attempt: Attempt, config: dict[str, Any]) -> None:
     assert isinstance(attempt.run(Delay(), config), Completed)
+
+
+def test_it_waits_no_longer_than_its_timeout(attempt: Attempt) -> None:
+    attempt.timeout_seconds = 60
+    outcome = attempt.run(Delay(), {"duration": "1m"})
+    assert isinstance(outcome, Waiting)
+    assert isinstance(outcome.then, Completed)
+    outcome = attempt.run(Delay(), {"duration": "61s"})
+    assert isinstance(outcome, Waiting)
+    assert isinstance(outcome.then, Failed)
+    assert (outcome.until, outcome.then.code) == (NOW + timedelta(seconds=60), "timeout")
