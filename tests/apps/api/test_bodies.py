@@ -112,6 +112,20 @@ def test_it_rejects_every_fault_at_once_and_by_pointer(writer):
     }
 
 
+def test_it_rejects_numbers_for_texts_and_texts_for_numbers(writer):
+    thing = {"name": 1, "tags": ["ok", 2.5, "too long"], "parts": [{"name": "p", "size": "3"}], "main": {"name": True}}
+    assert writer.post("/v1/things", {**thing, "naem": 1}).expect(422).pointers == {
+        "/name": "invalid",
+        "/naem": "unknown_field",
+        "/tags/1": "invalid",
+        "/tags/2": "max_length",
+        "/parts/0/size": "invalid",
+        "/main/name": "invalid",
+    }
+    whole = {"name": "one", "parts": [{"name": "p", "size": 3.0}]}  # JSON has one kind of number
+    assert writer.post("/v1/things", whole).expect(201).data["parts"] == [{"name": "p", "size": 3}]
+
+
 def test_a_patch_needs_no_required_field_but_refuses_unknown_ones(writer):
     writer.post("/v1/things", {"name": "one"})
     writer.patch("/v1/things/t1", {"tags": []}).expect(200)
