@@ -109,12 +109,15 @@ def migrate() -> None:
 
 
 def ensure_access() -> Access:
-    """The demo project, its admin and a key that works: those of earlier starts, unless the environment says others."""
+    """The demo project, its admin and a key that works: those of earlier starts, unless the environment says others.
+
+    Raises StartFailed for a FLOWFORGE_API_KEY that cannot be one.
+    """
     path = settings.HOME / "access.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     wanted_password = os.environ.get("FLOWFORGE_ADMIN_PASSWORD")
     password = wanted_password or known.get("admin_password") or secrets.token_urlsafe(12)
-    made, api_key = _bootstrap(password, os.environ.get("FLOWFORGE_API_KEY"), known.get("api_key"))
+    made, api_key = _bootstrap(password, os.environ.get("FLOWFORGE_API_KEY", "").strip(), known.get("api_key"))
     if wanted_password and made.admin_password_if_new is None and not made.admin_user.check_password(wanted_password):
         people.set_password(user=made.admin_user, password=wanted_password)
     access = Access(
@@ -128,10 +131,13 @@ def ensure_access() -> Access:
     return access
 
 
-def _bootstrap(password: str, wanted_key: str | None, known_key: str | None) -> tuple[Bootstrap, str]:
+def _bootstrap(password: str, wanted_key: str, known_key: str | None) -> tuple[Bootstrap, str]:
     """An API key that was revoked since the last start is followed by a fresh one; a wanted one has to work."""
     if wanted_key:
-        return ensure_bootstrap(admin_password=password, api_key=wanted_key), wanted_key
+        try:
+            return ensure_bootstrap(admin_password=password, api_key=wanted_key), wanted_key
+        except ValueError as error:
+            raise StartFailed(f"FLOWFORGE_API_KEY: {error}") from None
     try:
         key = known_key or key_format.generate()
         return ensure_bootstrap(admin_password=password, api_key=key), key

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from flowforge.cli.embedded import ensure_access
+from flowforge.cli.embedded import StartFailed, ensure_access
 from workflows.services.gallery import install_gallery
 
 
@@ -12,7 +12,10 @@ class Command(BaseCommand):
     help = "Make the demo project with the gallery, the user admin and an API key, unless they are there."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        access = ensure_access()
+        try:
+            access = ensure_access()
+        except StartFailed as error:
+            raise CommandError(str(error)) from None
         install_gallery(project_id=access.project_id)
         self.stdout.write(f"key     {access.api_key}")
         self.stdout.write(f"admin   {access.admin_user} / {access.admin_password}")
