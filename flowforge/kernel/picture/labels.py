@@ -1,6 +1,7 @@
 """What is written on nodes and edges, and the colours of states."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,5 +49,22 @@ def printable(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """At most `length` characters."""
-    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+    """As much of a text as is at most as wide as `length` small letters."""
+    if sum(map(_width, text)) <= length:
+        return text
+    kept, room = 0, length - 1.0
+    for character in text:
+        room -= _width(character)
+        if room < 0:
+            break
+        kept += 1
+    return f"{text[:kept].rstrip()}…"
+
+
+def _width(character: str) -> float:
+    """About how wide it is, in small letters (Unicode Standard Annex 11 says which are as wide as they are high)."""
+    if unicodedata.combining(character):
+        return 0.0
+    if unicodedata.east_asian_width(character) in ("W", "F"):
+        return 2.0
+    return 1.4 if character in "MWmw@%" else 1.2 if character.isupper() else 1.0

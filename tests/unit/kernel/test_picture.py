@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flowforge.kernel.document import load
 from flowforge.kernel.picture import to_json, to_mermaid, to_svg
+from flowforge.kernel.picture.labels import shorten
 from flowforge.kernel.states import STEP_STATUSES
 from tests.support.definitions import definitions
 
@@ -127,3 +128,19 @@ def test_it_works_as_json() -> None:
 def test_mermaid_writes_what_it_would_read_as_syntax_by_number() -> None:
     definition = load({"nodes": [{"id": "a", "name": 'say "<b>" #1; `x`', "type": "t"}]})
     assert 'n0["say #34;#60;b#62;#34; #35;1#59; #96;x#96;"]' in to_mermaid(definition)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 24, "x" * 24),
+        ("x" * 25, "x" * 23 + "…"),
+        ("日" * 12, "日" * 12),
+        ("日" * 13, "日" * 11 + "…"),
+        ("W" * 18, "W" * 16 + "…"),
+        ("e\N{COMBINING ACUTE ACCENT}" * 24, "e\N{COMBINING ACUTE ACCENT}" * 24),
+        ("a word " * 4, "a word a word a word…"),
+    ],
+)
+def test_wide_characters_take_more_room(text: str, shown: str) -> None:
+    assert shorten(text, 24) == shown
