@@ -128,9 +128,9 @@ class NewApiKeyBody(StrictSerializer):
         return value
 
 
-@extend_schema_field({"type": "string", "default": "24h"})
+@extend_schema_field({"type": ["string", "number"], "default": "24h"})
 class OverlapField(serializers.Field[timedelta, Any, str, Any]):
-    """A duration such as `24h`, at most 7 days."""
+    """A duration such as `24h` or a number of seconds, at most 7 days."""
 
     def to_internal_value(self, data: Any) -> timedelta:
         try:

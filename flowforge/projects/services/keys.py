@@ -23,12 +23,14 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """A new key of the project, and its text, which is kept nowhere.
 
-    Raises PermissionMissing (403) when the caller would give away a scope that it does not have itself.
+    One that a key makes without `expires_at` ends when its maker does. Raises PermissionMissing (403) when the caller
+    would give away a scope that it does not have itself, or a longer life than its own.
     """
     wanted = frozenset(scopes)
     _require_no_more_than(caller, project.pk, wanted)
+    ends_at = _no_later_than_its_maker(caller, expires_at)
     return insert_key(
-        project=project, name=name, scopes=wanted, expires_at=expires_at, created_by_id=_person_behind(caller)
+        project=project, name=name, scopes=wanted, expires_at=ends_at, created_by_id=_person_behind(caller)
     )
 
 
@@ -61,20 +63,23 @@ def rotate_key(*, caller: Caller, key: ApiKey, overlap: timedelta = DEFAULT_OVER
     """A successor with the same name and scopes; the old key ends after `overlap`, or earlier if it was to.
 
     The successor lives as long as the old key was given. Raises Conflict (409) for a key that has ended already or
-    whose project is archived, PermissionMissing (403) when the key can do more than the caller.
+    whose project is archived, PermissionMissing (403) when the key can do more than the caller or would outlive it.
     """
     old = ApiKey.objects.select_for_update(of=("self",)).select_related("project").get(pk=key.pk)
     selectors.require_active(old.project)
     now = clock.now()
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
         raise Conflict(detail="The key has ended: make a new one.")
-    lifetime = None if old.expires_at is None else old.expires_at - old.created_at
-    successor = create_key(
-        caller=caller,
+    _require_no_more_than(caller, old.project_id, frozenset(old.scopes))
+    successor_ends_at = None if old.expires_at is None else now + (old.expires_at - old.created_at)
+    if str(old.pk) != caller.id:
+        successor_ends_at = _no_later_than_its_maker(caller, successor_ends_at)
+    successor = insert_key(
         project=old.project,
         name=old.name,
         scopes=old.scopes,
-        expires_at=None if lifetime is None else now + lifetime,
+        expires_at=successor_ends_at,
+        created_by_id=_person_behind(caller),
     )
     ends_at = now + overlap
     ApiKey.objects.filter(pk=old.pk).update(expires_at=min(old.expires_at or ends_at, ends_at))
@@ -108,6 +113,16 @@ def _require_no_more_than(caller: Caller, project_id: uuid.UUID, scopes: frozens
     lacking = [scope for scope in in_order(scopes) if not caller.can(scope, project_id)]
     if lacking:
         raise PermissionMissing(detail=f"A key can't do more than who makes it: {', '.join(lacking)} is missing.")
+
+
+def _no_later_than_its_maker(caller: Caller, expires_at: datetime | None) -> datetime | None:
+    """When a key that the caller makes ends. Else a key that is good for an hour could make one that is for ever."""
+    if caller.kind != "key":
+        return expires_at
+    latest = ApiKey.objects.values_list("expires_at", flat=True).get(pk=caller.id)
+    if latest is not None and expires_at is not None and expires_at > latest:
+        raise PermissionMissing(detail="A key can't outlive the key that makes it.")
+    return expires_at or latest
 
 
 def _person_behind(caller: Caller) -> uuid.UUID | None:

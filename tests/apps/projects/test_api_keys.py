@@ -62,6 +62,20 @@ def test_it_rejects_a_stronger_key_than_its_maker(client_with):
     assert ApiKey.objects.filter(name__startswith="strong").count() == 0
 
 
+def test_it_rejects_a_key_that_would_outlive_its_maker(client, project, frozen_clock):
+    soon, later = (clock.now() + timedelta(hours=hours) for hours in (1, 2))
+    row, key = factories.make_api_key(project=project, scopes=["keys:write"], expires_at=soon)
+    maker, wanted = ApiClient({"X-API-KEY": key}), {"name": "heir", "scopes": ["keys:write"]}
+    assert maker.post(PATH, {**wanted, "expires_at": clock.isoformat(later)}).expect(403).code == "permission_missing"
+    for unsaid in ({}, {"expires_at": None}):
+        assert maker.post(PATH, {**wanted, **unsaid}).expect(201).data["expires_at"] == clock.isoformat(soon)
+    longer, _ = factories.make_api_key(
+        project=project, scopes=["keys:write"], expires_at=clock.now() + timedelta(days=9)
+    )
+    maker.post(f"{PATH}/{longer.pk}:rotate", {}).expect(403)
+    maker.post(f"{PATH}/{row.pk}:rotate", {}).expect(201)  # its own: that is what rotating is for
+
+
 def test_an_admin_key_may_give_everything(client_with):
     assert client_with("admin").post(PATH, {"name": "all", "scopes": list(SCOPES)}).expect(201)
 
