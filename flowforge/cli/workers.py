@@ -48,6 +48,7 @@ class Workers:
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # Django's checks have run with the command
         clock.set_offset(maintenance.clock_offset())
         sys.setswitchinterval(SWITCH_SECONDS)
+        pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
         if self._alone:
@@ -77,7 +78,9 @@ class Workers:
 
     def _answer(self, task: str, args: list[str], queue: str) -> bool:
         idle = self._idle.get(queue)
-        return idle is not None and not pools.draining.is_set() and idle.offer(partial(_TASKS[task], *args))
+        if idle is None or pools.draining.is_set() or pools.is_full(queue):
+            return False
+        return idle.offer(partial(_TASKS[task], *args))
 
     def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
         controller = WorkController(

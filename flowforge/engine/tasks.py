@@ -5,19 +5,21 @@ import uuid
 from celery import shared_task
 
 from flowforge.core import bell, clock
-from flowforge.engine import driver, timers, worker
+from flowforge.engine import driver, pools, timers, worker
 
 
 @shared_task(name=bell.DRIVE, ignore_result=True)
 def drive(run_id: str) -> None:
     """Look at this run."""
-    driver.drive(uuid.UUID(run_id))
+    with pools.slot(bell.CONTROL_QUEUE):
+        driver.drive(uuid.UUID(run_id))
 
 
 @shared_task(name=bell.WORK, ignore_result=True)
 def work(run_id: str, queue: str) -> None:
     """This run has steps for workers of this queue."""
-    worker.work(uuid.UUID(run_id), queue)
+    with pools.slot(queue):
+        worker.work(uuid.UUID(run_id), queue)
 
 
 @shared_task(name="flowforge.engine.sweep", ignore_result=True)

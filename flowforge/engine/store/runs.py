@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from flowforge.engine.store.at_once import commit_at_once
 from flowforge.engine.store.rows import (
     ClaimedRun,
     Committed,
@@ -18,7 +19,17 @@ from flowforge.engine.store.rows import (
     StaleState,
     StepRow,
 )
-from flowforge.engine.store.sql import insert_many, json_in, json_out, time_in, time_out, uuid_in, uuid_out, write
+from flowforge.engine.store.sql import (
+    insert_many,
+    is_postgres,
+    json_in,
+    json_out,
+    time_in,
+    time_out,
+    uuid_in,
+    uuid_out,
+    write,
+)
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
@@ -104,13 +115,12 @@ def commit(
     step begins after a pause or cancellation was accepted.
     Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
     """
-    with write() as cursor:
-        row = _update_run(cursor, run, update, len(events), lease_until, release, wake_at, unless_poked)
-        if row is None:
-            raise Poked(run.id) if unless_poked and _still_holds(cursor, run) else LeaseLost(run.id)
-        seq, pokes, cancel, pause, lease = row
-        _write_steps(cursor, run.id, steps)
-        _insert_events(cursor, run.id, seq - len(events), events)
+    row = (_commit_at_once if is_postgres() else _commit_in_turn)(
+        run, *_run_update(run, update, len(events), lease_until, release, wake_at, unless_poked), steps, events
+    )
+    if row is None:
+        raise Poked(run.id) if unless_poked and _still_holds(run) else LeaseLost(run.id)
+    seq, pokes, cancel, pause, lease = row[:5]
     for step in steps:
         step.stored = (step.status, step.lease_token)
     run.event_seq = seq
@@ -196,8 +206,28 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
     )
 
 
-def _update_run(
-    cursor: CursorWrapper,
+def _commit_in_turn(
+    run: ClaimedRun, statement: str, values: Sequence[Any], steps: Sequence[StepRow], events: Sequence[EventRow]
+) -> tuple[Any, ...] | None:
+    """Statement by statement: within one process they cost little more than their work."""
+    with write() as cursor:
+        cursor.execute(statement, values)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        if row is not None:
+            _write_steps(cursor, run.id, steps)
+            _insert_events(cursor, run.id, row[0] - len(events), events)
+    return row
+
+
+def _commit_at_once(
+    run: ClaimedRun, statement: str, values: Sequence[Any], steps: Sequence[StepRow], events: Sequence[EventRow]
+) -> tuple[Any, ...] | None:
+    made = [_step_values(run.id, step) for step in steps if step.stored is None]
+    changed = [(_step_values(run.id, step), step.has_output, step.stored) for step in steps if step.stored is not None]
+    return commit_at_once(statement + ", id", values, made, changed, events)
+
+
+def _run_update(
     run: ClaimedRun,
     update: RunUpdate,
     event_count: int,
@@ -205,12 +235,13 @@ def _update_run(
     release: bool,
     wake_at: datetime | None,
     unless_poked: bool,
-) -> tuple[Any, ...] | None:
+) -> tuple[str, list[Any]]:
+    """The fenced UPDATE of the run's own row, and its values."""
     sets, values = _run_sets(update)
     lease, wake = time_in(lease_until), time_in(wake_at)
     lease_values: list[Any]
     if update.columns.get("status") in ENDED_RUN_STATUSES:
-        kept, lease_values = "lease_expires_at = %s, wake_at = %s", [None, None]
+        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL", []
     elif release:  # only if nobody has poked since we looked
         kept = (
             "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
@@ -219,25 +250,24 @@ def _update_run(
         lease_values = [run.pokes, lease, run.pokes, wake, lease]
     else:
         kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
-    if connection.vendor == "postgresql":  # an untyped NULL branch makes the CASE text there
+    if is_postgres():  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if unless_poked else ("", [])
-    cursor.execute(
+    statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
-        "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at",
-        [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values],
+        "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at"
     )
-    row: tuple[Any, ...] | None = cursor.fetchone()
-    return row
+    return statement, [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values]
 
 
-def _still_holds(cursor: CursorWrapper, run: ClaimedRun) -> bool:
-    cursor.execute(
-        "SELECT 1 FROM runs_run WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL",
-        [uuid_in(run.id), run.lease_token],
-    )
-    return cursor.fetchone() is not None
+def _still_holds(run: ClaimedRun) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM runs_run WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL",
+            [uuid_in(run.id), run.lease_token],
+        )
+        return cursor.fetchone() is not None
 
 
 def _run_sets(update: RunUpdate) -> tuple[str, list[Any]]:

@@ -1,0 +1,123 @@
+"""A commit of the driver as one statement: on PostgreSQL what a commit costs is its round trips.
+
+The statements of `runs.commit` become the parts of one: what the run's own UPDATE returns is what the others join, so
+that a lost lease writes nothing, and it locks the run's row first. Rows travel as one JSON document each.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import psycopg
+from django.db import DataError, connection, transaction
+
+from flowforge.core import json
+from flowforge.engine.store.rows import EventRow, StaleState
+
+_TYPES = {
+    "id": "uuid", "run_id": "uuid", "index": "int", "node_id": "text", "position": "int", "max_attempts": "int",
+    "priority": "int", "queue": "text", "status": "text", "attempt": "int", "error": "jsonb", "branch": "text",
+    "waits_for": "text", "then": "jsonb", "sanitized": "bool", "worker": "text", "available_at": "timestamptz",
+    "started_at": "timestamptz", "finished_at": "timestamptz", "deadline_at": "timestamptz", "lease_token": "bigint",
+    "lease_expires_at": "timestamptz", "lost_count": "int", "inputs": "jsonb", "output": "jsonb",
+}  # fmt: skip
+_JSON = frozenset(column for column, kind in _TYPES.items() if kind == "jsonb")
+_STATE = tuple(_TYPES)[8:-2]
+
+
+def _recordset(types: dict[str, str]) -> str:
+    return "jsonb_to_recordset(%s::jsonb) AS v(" + ", ".join(f'"{name}" {kind}' for name, kind in types.items()) + ")"
+
+
+_NAMES = ", ".join(f'"{column}"' for column in _TYPES)
+_MADE = (
+    f"made AS (INSERT INTO runs_steprun ({_NAMES}) "
+    f"SELECT {', '.join(f'v.{name}' for name in _NAMES.split(', '))} FROM run, {_recordset(_TYPES)})"
+)
+_CHANGED = (
+    "changed AS (UPDATE runs_steprun s SET "
+    + ", ".join(f'"{column}" = v."{column}"' for column in _STATE)
+    + ", inputs = COALESCE(v.inputs, s.inputs), output = CASE WHEN v.has_output THEN v.output ELSE s.output END "
+    + "FROM run, "
+    + _recordset(_TYPES | {"has_output": "bool", "stored_status": "text", "stored_token": "bigint"})
+    + " WHERE s.id = v.id AND s.status = v.stored_status AND s.lease_token = v.stored_token RETURNING 1)"
+)
+_TOLD = (
+    "told AS (INSERT INTO runs_runevent (run_id, seq, at, event, step_id, data) "
+    "SELECT run.id, run.event_seq - %s + v.place, v.at, v.event, v.step_id, v.data FROM run, "
+    + _recordset({"place": "int", "at": "timestamptz", "event": "text", "step_id": "uuid", "data": "jsonb"})
+    + ")"
+)
+# a step that has moved on fails the statement, and with it all of its parts
+_GUARD = "1 / (CASE WHEN (SELECT count(*) FROM changed) = %s THEN 1 ELSE 0 END)"
+_RETURNED = "run.event_seq, run.pokes, run.cancel_requested_at, run.pause_requested_at, run.lease_expires_at"
+
+
+def commit_at_once(
+    update: str,
+    values: Sequence[Any],
+    made: Sequence[tuple[Any, ...]],
+    changed: Sequence[tuple[tuple[Any, ...], bool, tuple[str, int]]],
+    events: Sequence[EventRow],
+) -> tuple[Any, ...] | None:
+    """Write a decision round; the five values of the run's row, or None if the UPDATE hit none.
+
+    `update`: the run's UPDATE, which returns those values and the id. `made` and `changed`: values of steps in the
+    order of the table's columns; of changed ones whether there is an output to write, and (status, lease token) as
+    they were read. Raises StaleState.
+    """
+    parts, parameters = [f"run AS ({update})"], list(values)
+    if made:
+        parts.append(_MADE)
+        parameters.append(_document([_record(row) for row in made]))
+    if changed:
+        parts.append(_CHANGED)
+        parameters.append(_document([_changed_record(*each) for each in changed]))
+    if events:
+        parts.append(_TOLD)
+        parameters += [len(events), _document([_event_record(place, each) for place, each in enumerate(events, 1)])]
+    guard = ""
+    if changed:
+        guard = f", {_GUARD}"
+        parameters.append(len(changed))
+    return _execute(f"WITH {', '.join(parts)} SELECT {_RETURNED}{guard} FROM run", parameters)
+
+
+def _execute(query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+    """By a cursor of psycopg's own, whose statements the server prepares; Django's interpolates their values."""
+    if connection.in_atomic_block:  # a failed statement must not end somebody's transaction
+        with transaction.atomic():
+            return _execute_alone(query, parameters)
+    connection.ensure_connection()
+    return _execute_alone(query, parameters)
+
+
+def _execute_alone(query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+    try:
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            cursor.execute(query.encode(), parameters)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
+    except DataError as error:
+        if isinstance(error.__cause__, psycopg.errors.DivisionByZero):
+            raise StaleState from None
+        raise
+
+
+def _record(row: tuple[Any, ...]) -> dict[str, Any]:
+    return {
+        name: orjson.Fragment(value) if name in _JSON and value is not None else value
+        for name, value in zip(_TYPES, row, strict=True)
+    }
+
+
+def _changed_record(row: tuple[Any, ...], has_output: bool, stored: tuple[str, int]) -> dict[str, Any]:
+    return _record(row) | {"has_output": has_output, "stored_status": stored[0], "stored_token": stored[1]}
+
+
+def _event_record(place: int, event: EventRow) -> dict[str, Any]:
+    return {"place": place, "at": event.at, "event": event.event, "step_id": event.step_id, "data": event.data}
+
+
+def _document(rows: list[dict[str, Any]]) -> str:
+    return json.text(rows)
