@@ -28,7 +28,7 @@ TONES: Final = {
     "revoked": "danger",
     "expired": "warning",
 }
-_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+_TO_THE_SECOND: Final = len("2026-01-01 00:00:00")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -47,14 +47,13 @@ def lasted(seconds: float | None) -> str:
     raise AssertionError("a minute is reached by everything that is left")
 
 
-def moment(value: datetime | str | None) -> SafeString:
-    """A moment in UTC to the second, in full when pointed at; a dash for None. Text is ISO 8601."""
+def moment(value: datetime | str | None, *, digits: int = 0) -> SafeString:
+    """A moment in UTC to the second, or to `digits` of one; in full when pointed at. Text is ISO 8601, None a dash."""
     if value is None:
         return SafeString("–")
     at = (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
-    return format_html(
-        '<time class="ff-moment" title="{0}" datetime="{0}">{1}</time>', at.isoformat(), f"{at:{_FORMAT}}"
-    )
+    text = f"{at:%Y-%m-%d %H:%M:%S.%f}"[: _TO_THE_SECOND + (digits and digits + 1)]
+    return format_html('<time class="ff-moment" title="{0}" datetime="{0}">{1}</time>', at.isoformat(), text)
 
 
 def label(status: str, *, href: str | None = None) -> SafeString:

@@ -1,4 +1,6 @@
-"""`{{ status|tone }}`, `{{ at|moment }}`, `{{ seconds|lasted }}`, `{{ value|document }}`."""
+"""`{{ status|tone }}`, `{{ at|moment }}`, `{{ at|instant }}`, `{{ seconds|lasted }}`, `{{ value|document }}`."""
+
+from functools import partial
 
 from django import template
 
@@ -6,6 +8,7 @@ from flowforge.staff import shown
 
 register = template.Library()
 register.filter("moment", shown.moment)
+register.filter("instant", partial(shown.moment, digits=3))  # where much happens within a second
 register.filter("lasted", shown.lasted)
 register.filter("document", shown.document)
 

@@ -31,6 +31,7 @@ def test_it_rejects_markup_in_documents() -> None:
 def test_moments_are_utc_to_the_second(value: datetime | str) -> None:
     assert ">2026-01-02 03:04:05</time>" in shown.moment(value)
     assert 'title="2026-01-02T03:04:05.678000+00:00"' in shown.moment(value)
+    assert ">2026-01-02 03:04:05.678</time>" in shown.moment(value, digits=3)
     assert shown.moment(None) == "–"
 
 
