@@ -92,8 +92,15 @@ def _refusal(request: HttpRequest) -> FlowForgeError | None:
 def _problem_instead(response: HttpResponseBase, request: HttpRequest) -> HttpResponse:
     """What Django answered in HTML (unknown routes, bad requests, failures in a middleware), as a problem."""
     known = problems.BY_STATUS.get(response.status_code, FlowForgeError)
-    headers = {"Allow": response["Allow"]} if "Allow" in response else {}
-    return problems.respond(known(headers=headers), request)  # Django has logged it
+    return _in_place_of(response, problems.respond(known(), request))  # Django has logged it
+
+
+def _in_place_of(old: HttpResponseBase, new: HttpResponse) -> HttpResponse:
+    """`new` with what the layers within have added to `old`: without CORS headers a browser would show neither."""
+    for name, value in old.items():
+        if name not in ("Content-Type", "Content-Length"):
+            new.headers.setdefault(name, value)
+    return new
 
 
 def _limited(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -101,7 +108,7 @@ def _limited(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
     try:
         throttling.count_unclaimed(request)
     except RateLimited as error:
-        response = problems.answer(error, request)
+        response = _in_place_of(response, problems.answer(error, request))
     throttling.add_headers(request, response)
     return response
 

@@ -26,6 +26,20 @@ def test_it_works(opened, caller, nobody):
     assert "X-RateLimit-Remaining" in answer.headers["Access-Control-Expose-Headers"]
 
 
+def test_browsers_may_read_every_refusal(opened, nobody, settings):
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "general": "3/m"}
+    sent = {"Origin": ORIGIN}
+    answers = [
+        nobody.get("/v1/nothing", headers=sent).expect(404),
+        nobody.get("/v1/things", headers=sent).expect(401),
+        nobody.request("PUT", "/v1/things", headers=sent).expect(405),
+        nobody.get("/v1/nothing", headers=sent).expect(429),
+        nobody.get("/v1/things", headers=sent).expect(429),
+    ]
+    assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} == {ORIGIN}
+    assert all("origin" in answer.headers["Vary"] for answer in answers)
+
+
 def test_it_rejects_other_origins(opened, caller):
     answer = caller("").get("/v1/things/me", headers={"Origin": "https://evil.example"}).expect(200)
     assert "Access-Control-Allow-Origin" not in answer.headers
