@@ -8,6 +8,7 @@ MAX_INLINE_STEPS: Final = 1000  # a run of more leaves `steps` out of its detail
 MAX_MERGED_PROJECTS: Final = 20  # a listing over more is sorted by the database rather than merged here
 LOG_TAIL: Final = 20  # newest log lines that a step shows
 MAX_WAIT_SECONDS: Final = 60.0
+RING_BEFORE: Final = timedelta(seconds=10)  # a run that is due so soon is looked at now, and then begun to the moment
 DEDUPE_WINDOW: Final = timedelta(hours=24)
 
 MAX_EVENTS: Final = 1000  # of a run's history, a page

@@ -16,6 +16,7 @@ from flowforge.kernel.definition import Definition
 from flowforge.projects.selectors import require_active
 from flowforge.telemetry import trace
 from flowforge.telemetry.trace import Trace
+from runs.constants import RING_BEFORE
 from runs.models import Run, RunEvent
 from runs.selectors import version_id_of
 from runs.services.dedupe import claim_keys
@@ -126,7 +127,7 @@ def start_runs(
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
         for run in new:
-            if run.run_at is None or run.run_at <= plan.now:
+            if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, new)

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -65,6 +65,19 @@ def test_a_run_starts_at_its_time(flow: MakeFlow, frozen_clock: FrozenClock) -> 
     frozen_clock.advance(300)
     assert sweep(made) == 1
     assert fresh(run).status == "completed"
+
+
+def test_an_alarm_is_set_for_a_run_that_is_due_soon(
+    flow: MakeFlow, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms: list[tuple[datetime | None, uuid.UUID]] = []
+    monkeypatch.setattr(timers.alarm, "at", lambda moment, run_id: alarms.append((moment, run_id)))
+    made = flow(nodes=[effect("only")])
+    due = clock.now() + timedelta(seconds=5)
+    run = made.start_with(run_at=due)
+    made.drain()
+    assert alarms == [(due, run.pk)]
+    assert (fresh(run).status, events(run)) == ("pending", ["run.created"])
 
 
 def test_a_failed_attempt_is_followed_after_its_delay(flow: MakeFlow, frozen_clock: FrozenClock) -> None:

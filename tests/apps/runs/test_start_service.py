@@ -102,6 +102,16 @@ def test_a_run_of_the_future_rings_no_bell(workflow, bell, django_capture_on_com
     assert bell.driven == []
 
 
+def test_a_run_of_the_next_moment_rings_at_once(workflow, bell, django_capture_on_commit_callbacks):
+    """Whoever looks at it sets an alarm; otherwise the sweep would find it up to a second late."""
+    with django_capture_on_commit_callbacks(execute=True):
+        run = start(workflow, run_at=clock.now() + timedelta(seconds=9)).run
+
+    run.refresh_from_db()
+    assert (run.status, run.wake_at) == ("pending", run.run_at)
+    assert bell.driven == [run.id]
+
+
 def test_it_keeps_who_and_what_began_it(workflow):
     parent = start(workflow).run
 
