@@ -144,9 +144,10 @@ GRAPH: Final[Operation] = {
     "responses": {(200, "application/json"): dict, **_text("The picture.", "image/svg+xml", "text/plain")},
     "examples": [_given({"nodes": [], "edges": []})],
 }
+_FILE_TYPES: Final = ("application/json", "application/yaml")
 EXPORT: Final[Operation] = {
     "parameters": [_query("format", "Of the file.", enum=["yaml", "json"])],
-    "responses": {(200, "application/json"): dict, **_text("The file.", "application/yaml")},
+    "responses": {(200, kind): OpenApiResponse(dict, description="The file.") for kind in _FILE_TYPES},
     "examples": [_given({"name": "Daily import", "tags": [], "status": "active", "definition": _DEFINITION})],
 }
 _IMPORT_BODY: Final = {
