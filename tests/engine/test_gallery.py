@@ -9,7 +9,6 @@ import pytest
 
 from flowforge.core.errors import InvalidBody
 from flowforge.engine import execution
-from flowforge.projects import selectors
 from flowforge.projects.models import Project
 from runs.models import Run
 from tests.engine.conftest import Flow, fresh, statuses, step
@@ -35,7 +34,6 @@ def play(project: Project, bell: BellRecorder, flow: Callable[..., Flow], files:
     """`play("disk-check", threshold=1)`: run one of the gallery to its end."""
     project.settings = {"allowed_step_types": ["python", "generic", "transform", "condition", "switch", "delay"]}
     project.save(update_fields=["settings"])
-    selectors._settings.clear()
     installed = {one.version.workflow.name: one.version.workflow for one in install_gallery(project_id=project.pk)}
 
     def run(name: str, **inputs: Any) -> Run:
