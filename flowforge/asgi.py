@@ -45,8 +45,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 4404})
+            await self._refuse_upgrade(scope, receive, send)
             return
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         is_unwanted = _asks_before_sending_more(scope["headers"], limit)
@@ -67,6 +66,18 @@ class Application:
             await send({"type": "http.response.body", "body": b""})
         else:
             await send({"type": "http.response.body", "body": b"".join(iterator)})
+        if response.streaming:
+            await loop.run_in_executor(self._threads, response.close)
+
+    async def _refuse_upgrade(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """No path here is a WebSocket: the handshake gets the answer that a GET would get, its problem included."""
+        await receive()
+        as_get = {**scope, "type": "http", "method": "GET"}
+        loop = asyncio.get_running_loop()
+        response, chunks = await loop.run_in_executor(self._threads, self._respond, as_get, b"")
+        start = {"status": response.status_code, "headers": _headers(response)}
+        await send({"type": "websocket.http.response.start", **start})
+        await send({"type": "websocket.http.response.body", "body": b"".join(chunks)})
         if response.streaming:
             await loop.run_in_executor(self._threads, response.close)
 

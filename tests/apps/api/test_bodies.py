@@ -1,6 +1,5 @@
 """What may come in: strict JSON, known fields, bounded sizes. What goes out: gzip."""
 
-import asyncio
 import gzip
 import io
 
@@ -9,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
 from flowforge.api.middleware import ApiMiddleware
-from flowforge.asgi import Application
 from tests.support.api import Answer
 
 MIB = 1024 * 1024
@@ -182,30 +180,6 @@ def test_it_rejects_a_body_that_the_server_stopped_reading():
     request.META = {"flowforge.body_too_large": True}
     view = resolve("/v1/things", urlconf="tests.apps.api.kit").func
     Answer(ApiMiddleware(lambda _: HttpResponse()).process_view(request, view, (), {})).expect(413)
-
-
-def test_it_rejects_a_body_that_is_too_large_before_it_is_sent(settings):
-    """A client that asks with `Expect: 100-continue` gets its answer instead of leave."""
-    sent: list[dict] = []
-
-    async def receive():
-        raise AssertionError("the body was asked for")
-
-    async def send(message):
-        sent.append(message)
-
-    length = str(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1).encode()
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/v1/things",
-        "query_string": b"",
-        "http_version": "1.1",
-        "headers": [(b"host", b"localhost"), (b"expect", b"100-continue"), (b"content-length", length)],
-    }
-    asyncio.run(Application()(scope, receive, send))
-    assert sent[0]["status"] == 413
-    assert (b"connection", b"close") in sent[0]["headers"]
 
 
 @pytest.mark.parametrize(
