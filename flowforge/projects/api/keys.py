@@ -63,8 +63,7 @@ class ApiKeyViewSet(ApiViewSet):
         It is refused everywhere within a second.
         """
         key = self._key(pk)
-        self.check_if_match(present.api_key(key))
-        keys.revoke_key(key=key)
+        keys.revoke_key(key=key, precondition=lambda row: self.check_if_match(present.api_key(row)))
         return self.no_content()
 
     @extend_schema(**docs.ROTATE_KEY)

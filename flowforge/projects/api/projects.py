@@ -69,9 +69,9 @@ class ProjectViewSet(ApiViewSet):
         alone decide who is one. `status: active` brings an archived project back.
         """
         project = self._project(pk, "projects:write")
-        self.check_if_match(present.project(project))
         changes = body(ProjectBody, request, partial=True)
-        shown = present.project(projects.update_project(caller=self.caller, project=project, **changes))
+        changed = projects.update_project(caller=self.caller, project=project, precondition=self._if_match, **changes)
+        shown = present.project(changed)
         return self.ok(shown, etag_of=shown)
 
     @extend_schema(**docs.ARCHIVE_PROJECT)
@@ -81,9 +81,11 @@ class ProjectViewSet(ApiViewSet):
         It stays readable for its people; nothing in it can be changed or started, and its API keys end.
         """
         project = self._project(pk, "projects:write")
-        self.check_if_match(present.project(project))
-        projects.archive_project(project=project)
+        projects.archive_project(project=project, precondition=self._if_match)
         return self.no_content()
+
+    def _if_match(self, project: Project) -> None:
+        self.check_if_match(present.project(project))
 
     def _project(self, pk: uuid.UUID, scope: str) -> Project:
         return get_visible(selectors.with_team(Project.objects.all()), self.caller, pk, scope)

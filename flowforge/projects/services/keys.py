@@ -1,7 +1,7 @@
 """Making, rotating and revoking API keys."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -86,8 +86,15 @@ def rotate_key(*, caller: Caller, key: ApiKey, overlap: timedelta = DEFAULT_OVER
     return successor
 
 
-def revoke_key(*, key: ApiKey) -> None:
-    """End a key at once, in every process within a second. Doing so twice changes nothing."""
+@transaction.atomic
+def revoke_key(*, key: ApiKey, precondition: Callable[[ApiKey], None] | None = None) -> None:
+    """End a key at once, in every process within a second. Doing so twice changes nothing.
+
+    `precondition` is called under the lock with the key as it stands; it raises to stop (If-Match).
+    """
+    row = ApiKey.objects.select_for_update().get(pk=key.pk)
+    if precondition is not None:
+        precondition(row)
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=clock.now())
     callers.forget()
 

@@ -1,7 +1,7 @@
 """Making, changing and archiving projects, and who works in them."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -13,6 +13,9 @@ from flowforge.core.json import Json
 from flowforge.core.pointers import pointer_of
 from flowforge.projects import callers, project_settings, selectors
 from flowforge.projects.models import ApiKey, Membership, Project
+
+Precondition = Callable[[Project], None]
+"""Called under the lock with the project that is about to change; raises to stop (If-Match)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,12 +53,13 @@ def update_project(
     status: str | None = None,
     settings: Mapping[str, Json] | None = None,
     team: Sequence[Seat] | None = None,
+    precondition: Precondition | None = None,
 ) -> Project:
     """Change what is given: settings name by name (null takes one away), the team as a whole.
 
     Raises Conflict (409) for an archived project, unless `status` brings it back.
     """
-    row = Project.objects.select_for_update().get(pk=project.pk)
+    row = _locked(project, precondition)
     row.status = status or row.status
     if status is None:
         selectors.require_active(row)
@@ -71,12 +75,22 @@ def update_project(
     return _as_it_stands(row)
 
 
-def archive_project(*, project: Project) -> None:
+@transaction.atomic
+def archive_project(*, project: Project, precondition: Precondition | None = None) -> None:
     """Close a project: it can be read by its people, not written, and its keys end. Twice changes nothing."""
+    _locked(project, precondition)
     Project.objects.filter(pk=project.pk, status=Project.Status.ACTIVE).update(
         status=Project.Status.ARCHIVED, updated_at=clock.now()
     )
     callers.forget()
+
+
+def _locked(project: Project, precondition: Precondition | None) -> Project:
+    """The project's row, which nobody else changes until the transaction ends, its team included."""
+    row = Project.objects.select_for_update().get(pk=project.pk)
+    if precondition is not None:
+        precondition(_as_it_stands(row))
+    return row
 
 
 def _as_it_stands(project: Project) -> Project:
