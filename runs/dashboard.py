@@ -13,12 +13,12 @@ MAX_COUNTED: Final = 1000  # live runs: beyond it the number is "1000+"
 
 
 def add_to_index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The context of the first page with the newest runs and how many are under way: two bounded queries."""
+    """The context of the first page with the newest runs and how many are under way, by bounded queries."""
     if not request.user.has_perm("runs.view_run"):
         return context
     live = list(Run.objects.filter(finished_at=None).order_by().values_list("status", flat=True)[: MAX_COUNTED + 1])
     counts = Counter(live)
-    newest = Run.objects.select_related("workflow", "project").order_by("-id")
+    newest = Run.objects.prefetch_related("workflow", "project").order_by("-id")
     return {
         **context,
         "title": "Overview",

@@ -8,6 +8,7 @@ from django.test import Client
 from flowforge.projects.models import ApiKey
 from runs.models import Run
 from tests import factories
+from tests.admin import devtools
 from tests.admin.conftest import EVIL, World
 from tests.admin.devtools import Page
 from workflows.models import Workflow
@@ -16,6 +17,9 @@ Visit = Callable[..., Page]
 LOOKS = ({}, {"dark": True}, {"width": 420, "height": 900})
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+if devtools.find() is None:
+    pytest.skip("!!! NO CHROMIUM ON THIS MACHINE: nobody looked at the admin !!!", allow_module_level=True)
 
 
 def test_it_works(visit: Visit, world: World) -> None:
