@@ -20,6 +20,20 @@ def is_sensitive(key: str) -> bool:
     return _SENSITIVE.search(key) is not None
 
 
+def secrets_in(value: Json) -> Iterator[str]:
+    """The texts under keys whose names say that they hold a secret, long enough to be looked for."""
+    stack: list[tuple[Json, bool]] = [(value, False)]
+    while stack:
+        item, hidden = stack.pop()
+        if isinstance(item, str):
+            if hidden and len(item) >= MIN_LENGTH:
+                yield item
+        elif isinstance(item, Mapping):
+            stack.extend((each, hidden or (isinstance(key, str) and is_sensitive(key))) for key, each in item.items())
+        elif isinstance(item, (list, tuple)):
+            stack.extend((each, hidden) for each in item)
+
+
 class Redactor:
     """Masks given secret values in all their usual spellings; safe to share between threads."""
 

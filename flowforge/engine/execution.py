@@ -12,7 +12,7 @@ from django.conf import settings
 from flowforge.core import clock, json
 from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
-from flowforge.core.redaction import Redactor
+from flowforge.core.redaction import Redactor, secrets_in
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
@@ -37,7 +37,7 @@ MAX_LOG_LINES = 10_000
 MAX_LOG_BYTES = 1024 * 1024
 
 log = logging.getLogger("flowforge.engine")
-_redactor = Redactor(())  # what looks like a secret by its name is not stored
+_by_name = Redactor()  # masks what looks like a secret by the name of its key
 
 
 class Execution:
@@ -50,6 +50,7 @@ class Execution:
         self.row = row
         self.cancel = CancelToken()
         self.inputs: Json = None
+        self.redactor = _by_name
         self.config: Mapping[str, Any] | None = None
         self.began: float | None = None  # monotonic; None: not begun yet
         self._lock = threading.Lock()
@@ -79,7 +80,8 @@ class Execution:
             self._byte_count += len(message)
             if self._line_count > MAX_LOG_LINES or self._byte_count > MAX_LOG_BYTES:
                 level, message = "warning", "The log has reached its limit; further lines are dropped."
-            data = {"node_id": self.node.id, "level": level, "message": message.replace("\x00", "�")}
+            line = json.sanitize(self.redactor.text(message))[0]
+            data = {"node_id": self.node.id, "level": level, "message": line}
             self._lines.append(EventRow(at=clock.now(), event="step.log", step_id=self.row.id, data=data))
 
     def take_logs(self) -> list[EventRow]:
@@ -97,7 +99,10 @@ class Execution:
             return Failed(code="unknown_step_type", message=f"No step type {error} is installed here.", retryable=False)
         except ExpressionError as error:
             return Failed(code=error.code, message=error.message, retryable=False)
-        self.inputs = json.sanitize(_redactor.value(self.config))[0]
+        secrets = set(secrets_in(self.config))
+        if secrets:  # and these values are masked in the log, too
+            self.redactor = Redactor(secrets)
+        self.inputs = json.sanitize(self.redactor.value(self.config))[0]
         return self._refusal(step_type)
 
     def perform(self) -> Result:
@@ -133,7 +138,8 @@ class Execution:
             return None
         except Exception as error:
             log.info("step %s of run %s raised", self.node.id, self.run.id, exc_info=True)
-            return Failed(code="step_error", message=f"{type(error).__name__}: {error}"[:2_000])
+            message = self.redactor.text(f"{type(error).__name__}: {error}")
+            return Failed(code="step_error", message=message[:2_000])
 
     def _stopped(self) -> tuple[Outcome | None, bool]:
         """The outcome of a stopped step, and whether it is the driver's to record: it cancels steps and runs."""

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from flowforge.core import json
 from flowforge.core.ids import step_id
 from flowforge.core.json import Json
 from flowforge.engine.store.rows import ClaimedRun, EventRow, RunUpdate, StepRow
@@ -123,4 +124,4 @@ class Journal:
         self.events.append(EventRow(at=now, event=change.event, data=data))
 
     def outputs(self, value: Json) -> None:
-        self.update.columns["outputs"] = value
+        self.update.columns["outputs"] = json.sanitize(value)[0]

@@ -14,6 +14,7 @@ from flowforge.kernel.retry import next_attempt_at
 from flowforge.steps.base import Completed, Failed, Outcome, Waiting
 
 MAX_OUTPUT_BYTES = 1024 * 1024
+MAX_BRANCH_LENGTH = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def duration_ms(row: StepRow, now: datetime) -> int:
 
 
 def _complete(row: StepRow, outcome: Completed, now: datetime) -> EventRow:
-    row.status, row.output, row.branch, row.error = "completed", outcome.output, outcome.branch, None
+    row.status, row.output, row.branch, row.error = "completed", outcome.output, _label(outcome.branch), None
     row.finished_at = now
     extra = {} if outcome.branch is None else {"branch": outcome.branch}
     return _event(row, "step.completed", now, duration_ms=duration_ms(row, now), **extra)
@@ -72,11 +73,19 @@ def verdict(outcome: Completed | Failed) -> dict[str, Json]:
     if isinstance(outcome, Failed):
         return {"status": "failed", "output": outcome.output, "error": error_of(outcome)}
     otherwise = None if outcome.otherwise is None else error_of(outcome.otherwise)
-    return {"status": "completed", "output": outcome.output, "branch": outcome.branch, "otherwise": otherwise}
+    return {"status": "completed", "output": outcome.output, "branch": _label(outcome.branch), "otherwise": otherwise}
+
+
+def _label(branch: str | None) -> str | None:
+    """A branch as it is kept: a value may have become one."""
+    return None if branch is None else json.sanitize(branch[:MAX_BRANCH_LENGTH])[0]
 
 
 def error_of(outcome: Failed) -> dict[str, Json]:
-    return {"code": outcome.code, "message": outcome.message, "details": dict(outcome.details)}
+    """The error as it is kept: with nothing in it that a database could not hold."""
+    error: dict[str, Json] = {"code": outcome.code, "message": outcome.message, "details": dict(outcome.details)}
+    kept: dict[str, Json] = json.sanitize(error)[0]
+    return kept
 
 
 def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Callable[[], float]) -> EventRow:

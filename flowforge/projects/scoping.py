@@ -5,6 +5,7 @@ they do), views start from `Model.objects.visible_to(caller)` or `get_visible(..
 """
 
 import uuid
+from collections.abc import Iterable
 from typing import ClassVar, Self, TypeVar
 
 from django.db import models
@@ -46,6 +47,13 @@ def get_visible(queryset: ScopedQuerySet[M], caller: Caller, pk: uuid.UUID | str
     if scope is not None:
         caller.require(scope, queryset.project_of(row))
     return row
+
+
+def require_visible(queryset: ScopedQuerySet[M], caller: Caller, ids: Iterable[str]) -> None:
+    """For filters: every row that one names is there for the caller. Raises NotFound, as a path would."""
+    wanted = {parse_id(text) for text in ids}
+    if wanted and queryset.visible_to(caller).filter(pk__in=wanted).count() != len(wanted):
+        raise NotFound
 
 
 def parse_id(text: uuid.UUID | str) -> uuid.UUID:

@@ -13,7 +13,7 @@ from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import InvalidQuery, NotFound
 from flowforge.projects.models import Project
-from flowforge.projects.scoping import get_visible
+from flowforge.projects.scoping import get_visible, require_visible
 from runs import selectors
 from runs.api import docs, filters
 from runs.api.serializers import NoBody
@@ -67,7 +67,10 @@ class RunListViews(RunViews):
             runs, projects = runs.filter(project=project), frozenset()
         if not request.GET.keys().isdisjoint(filters.OF_ONE_PROJECT):
             projects = frozenset()
-        return self.ok(selectors.page_of_runs(filters.filtered(runs, request.GET), page_params(request), projects))
+        chosen = filters.filtered(runs, request.GET)
+        require_visible(Project.objects.all(), self.caller, request.GET.getlist("project_id"))
+        require_visible(Workflow.objects.all(), self.caller, request.GET.getlist("workflow_id"))
+        return self.ok(selectors.page_of_runs(chosen, page_params(request), projects))
 
 
 class RunViewSet(RunListViews):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from flowforge.engine import driver
+from flowforge.core import json
+from flowforge.engine import driver, execution
 from runs.models import RunEvent
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.step_types import Effect
@@ -258,3 +259,38 @@ def test_a_run_of_another_holder_is_poked(flow: MakeFlow) -> None:
     assert poked == [1]
     assert fresh(run).status == "completed"
     assert Effect.seen == {(str(run.pk), "only"): 1}
+
+
+def test_secrets_of_the_config_are_in_no_log(flow: MakeFlow) -> None:
+    def tell(context: Any) -> None:
+        context.log("info", "sent tok=sup3rsecret to the other side")
+        raise RuntimeError("refused: sup3rsecret")
+
+    Effect.before = tell
+    made = flow(nodes=[effect("leaky", value={"api_token": "sup3rsecret"})])
+    run = made.run()
+    stored = json.text(list(RunEvent.objects.filter(run_id=run.pk).values_list("data", flat=True)))
+    assert "tok=*** to" in stored
+    assert "sup3rsecret" not in stored
+    assert "sup3rsecret" not in json.text([step(run, "leaky").inputs, step(run, "leaky").error])
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "a\ud800b"], ids=["NUL", "surrogate"])
+def test_nothing_that_a_step_says_can_stop_a_commit(flow: MakeFlow, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution.log, "info", lambda *_, **__: None)  # pytest could not print it
+
+    def tell(context: Any) -> None:
+        context.log("info", odd)
+        raise RuntimeError(odd)
+
+    Effect.before = tell
+    run = flow(nodes=[effect("odd")]).run()
+    assert run.status == "failed"
+    assert "a\ufffdb" in step(run, "odd").error["message"]
+
+
+def test_a_long_value_as_a_branch_is_cut(flow: MakeFlow) -> None:
+    switch = {"id": "long", "type": "switch", "config": {"expression": "{{ inputs.text }}"}}
+    run = flow(nodes=[switch]).run(text="x" * 500)
+    assert run.status == "completed"
+    assert step(run, "long").branch == "x" * 200

@@ -15,7 +15,7 @@ from flowforge.api.serializers import body
 from flowforge.core.errors import Fault, InvalidBody, InvalidQuery
 from flowforge.core.json import Json
 from flowforge.projects.models import Project
-from flowforge.projects.scoping import get_visible
+from flowforge.projects.scoping import get_visible, require_visible
 from flowforge.projects.selectors import require_active, resolve_project
 from workflows import present
 from workflows.api import docs
@@ -68,7 +68,9 @@ class WorkflowViewSet(WorkflowViews):
         if project_id is not None:
             project = get_visible(Project.objects.all(), self.caller, project_id, READ)
             rows = rows.filter(project=project)
-        page = self.page(self.filtered(rows))
+        chosen = self.filtered(rows)
+        require_visible(Project.objects.all(), self.caller, request.GET.getlist("project_id"))
+        page = self.page(chosen)
         return self.ok(Page(rows=self._shown_rows(page.rows), meta=page.meta))
 
     @extend_schema(**docs.CREATE)
