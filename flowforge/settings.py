@@ -18,10 +18,22 @@ env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
 
+
+
+def _number(name: str, default: int) -> int:
+    """An empty variable is as good as none; anything else has to be a number, and says so in one line."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise SystemExit(f"{name} has to be a number, not {text!r}")
+    return int(text)
+
+
 # --- where things are ---------------------------------------------------------------------------------------------
 HOME = Path(env.str("FLOWFORGE_HOME", default=str(BASE_DIR / ".flowforge"))).expanduser().resolve()
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = _number("PORT", 8000)
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{HOME / 'flowforge.sqlite3'}")
 BROKER_URL = env.str("BROKER_URL", default="inproc://")
 CACHE_URL = env.str("CACHE_URL", default=BROKER_URL if BROKER_URL.startswith("redis") else "")
