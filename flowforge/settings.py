@@ -5,35 +5,27 @@ Without any variable this is the embedded default: SQLite under FLOWFORGE_HOME a
 
 import os
 import secrets
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import environ
-from django.templatetags.static import static
-from django.urls import reverse_lazy
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
-TESTING = "pytest" in sys.modules
 
 
-
-def _number(name: str, default: int) -> int:
-    """An empty variable is as good as none; anything else has to be a number, and says so in one line."""
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal():
-        raise SystemExit(f"{name} has to be a number, not {text!r}")
-    return int(text)
+def _port(text: str) -> int:
+    """An empty variable is as good as none; anything else that is no number ends the start with one line."""
+    if text and not text.isdecimal():
+        raise SystemExit(f"PORT has to be a number, not {text!r}")
+    return int(text or 8000)
 
 
 # --- where things are ---------------------------------------------------------------------------------------------
 HOME = Path(env.str("FLOWFORGE_HOME", default=str(BASE_DIR / ".flowforge"))).expanduser().resolve()
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = _number("PORT", 8000)
+PORT = _port(env.str("PORT", default="8000"))
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{HOME / 'flowforge.sqlite3'}")
 BROKER_URL = env.str("BROKER_URL", default="inproc://")
 CACHE_URL = env.str("CACHE_URL", default=BROKER_URL if BROKER_URL.startswith("redis") else "")
@@ -203,72 +195,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 TRUSTED_PROXY_COUNT = env.int("FLOWFORGE_TRUSTED_PROXIES", default=0)
-
-# --- the admin ----------------------------------------------------------------------------------------------------
-LOGIN_URL, LOGIN_REDIRECT_URL = reverse_lazy("admin:login"), reverse_lazy("admin:index")
-
-
-def _page(title: str, icon: str, model: str) -> dict[str, Any]:
-    """A line of the sidebar: `model`'s list, for those who may see it."""
-    app, name = model.split(".")
-    rights = (f"{app}.view_{name}", f"{app}.change_{name}")
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
-        "permission": lambda request: any(map(request.user.has_perm, rights)),
-    }
-
-
-UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "FlowForge",
-    "SITE_HEADER": "FlowForge",
-    "SITE_SUBHEADER": "Workflows and their runs",
-    "SITE_URL": None,
-    "SITE_ICON": lambda _request: static("staff/icon.svg"),
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("staff/icon.svg")},
-    ],
-    "STYLES": [lambda _request: static("staff/staff.css")],
-    "SHOW_BACK_BUTTON": True,
-    "DASHBOARD_CALLBACK": "runs.dashboard.add_to_index",
-    "SIDEBAR": {
-        "navigation": [
-            {
-                "title": "Work",
-                "items": [
-                    _page("Runs", "play_circle", "runs.run"),
-                    _page("Workflows", "account_tree", "workflows.workflow"),
-                    _page("Projects", "folder_open", "projects.project"),
-                ],
-            },
-            {
-                "title": "People & keys",
-                "separator": True,
-                "items": [
-                    _page("People", "group", "projects.user"),
-                    _page("Logins", "login", "projects.tokenfamily"),
-                    _page("API keys", "key", "projects.apikey"),
-                ],
-            },
-        ],
-    },
-    "COLORS": {
-        "primary": {  # the orange of glowing iron
-            "50": "oklch(98% .016 73.684)",
-            "100": "oklch(95.4% .038 75.164)",
-            "200": "oklch(90.1% .076 70.697)",
-            "300": "oklch(83.7% .128 66.29)",
-            "400": "oklch(75% .183 55.934)",
-            "500": "oklch(70.5% .213 47.604)",
-            "600": "oklch(55.3% .195 38.402)",
-            "700": "oklch(47% .157 37.304)",
-            "800": "oklch(40.8% .123 38.172)",
-            "900": "oklch(34% .1 37)",
-            "950": "oklch(26.6% .079 36.259)",
-        },
-    },
-}
 
 # --- the API ------------------------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
