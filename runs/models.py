@@ -41,6 +41,9 @@ class Run(Row):
     trigger_type = models.CharField(max_length=32, default="api")
     trigger_id = models.CharField(max_length=64, null=True)  # noqa: DJ001  null in the contract
     parent_run = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children")
+    depth = models.PositiveSmallIntegerField(default=0)  # how many runs have led to it: bounds recursion
+    awaited = models.BooleanField(default=False)  # a step of its parent waits for it: it ends with that
+    start_key = models.CharField(max_length=100, null=True)  # noqa: DJ001  null: nothing guards it
     replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="replays")
     trace_id = models.CharField(max_length=32)
     traceparent = models.CharField(max_length=64)  # W3C: the span that started it
@@ -70,6 +73,8 @@ class Run(Row):
                 | Q(finished_at__isnull=False, status__in=ENDED_RUN_STATUSES),
                 name="run_finished_when_ended",
             ),
+            # a run that another run starts is started once, whatever dies on the way: runs.services.lineage
+            models.UniqueConstraint(fields=["start_key"], name="run_start_once", condition=Q(start_key__isnull=False)),
         ]
         indexes = [
             models.Index(fields=["project", "-created_at", "-id"], name="run_listing"),

@@ -26,7 +26,8 @@ from django.conf import settings
 
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
-from flowforge.engine import pools
+from flowforge.engine import pools, relatives
+from flowforge.engine.ending import Ending
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
@@ -93,6 +94,8 @@ class Drive:
 
     def _round(self) -> bool:
         """Decide, commit, act; True when the run is released."""
+        if self.plan.starts_runs:
+            self._hear_children()
         self._decide_stretch()
         now = clock.now()
         due = [] if pools.draining.is_set() else dispatchable(self.state, now)
@@ -105,6 +108,7 @@ class Drive:
         released = self._commit(release=True)
         if self.state.ended:
             failpoint("run.after_terminal")
+            self.ending.let_go()  # again: a step may have started one meanwhile
             waiting.notify_ended(self.run.id)
             return True
         if released:
@@ -190,6 +194,7 @@ class Drive:
         )
         state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
         self.journal.rows = {}
+        self.ending = Ending(run, self.plan)
         if run.event_seq > 1:  # only run.created: there are no steps yet
             for row in step_store.load_steps(run.id):
                 self.journal.rows[row.node_id] = row
@@ -222,8 +227,14 @@ class Drive:
         step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
         step.lost_count, step.then, step.resolution = fresh.lost_count, fresh.then, fresh.resolution
 
+    def _hear_children(self) -> None:
+        """Runs that steps wait for may have ended."""
+        for row in relatives.hear([self.journal.rows[node_id] for node_id in self.state.live]):
+            self.state.live[row.node_id].resolution = Verdict.of(row.resolution)
+
     def _step_changed(self, change: StepChange, now: datetime) -> None:
         self.journal.step_changed(change, self.plan.queue(change.node), now)
+        self.ending.step_changed(change, self.journal.rows[change.node.id])
         if change.status in ("completed", "failed", "skipped"):
             self.results.put(change.node.id, change.status, self.journal.rows[change.node.id].output, change.error)
 
@@ -237,6 +248,8 @@ class Drive:
                 self.state.status = "failed"
                 problem = {"code": "invalid_output", "message": error.message, "details": {"code": error.code}}
                 change = RunChange(status="failed", event="run.failed", error=problem)
+        if change.event == "run.failed":
+            self.ending.failed(change.error or {}, self._scope)
         self.journal.run_changed(change, now, self.state.deadline_at)
 
     def _outputs(self) -> object:
@@ -279,6 +292,7 @@ class Drive:
         """Write the round; True if the lease was given back with it."""
         wake_at = self._wake_at() if release else None
         failpoint("commit.before")
+        self.ending.let_go()
         done = run_store.commit(
             self.run,
             update=self.journal.update,
@@ -288,6 +302,7 @@ class Drive:
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
+            along=self.ending.tell if self.state.ended else None,
         )
         failpoint("commit.after")
         self.journal.clear()

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from flowforge.core import clock, json
 from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor, secrets_in
+from flowforge.engine import relatives
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
@@ -159,13 +160,14 @@ class Execution:
             index=None,
             attempt=self.row.attempt,
             config=self.config,
-            idempotency_key=f"ff-{self.row.id}-{self.run.attempt}",
+            idempotency_key=relatives.step_key(self.row.id, self.run.attempt),
             now=clock.now(),
             timeout_seconds=self.plan.timeout_seconds(self.node),
             cancel=self.cancel,
             log=self.write_log,
             settings=step_settings(),
             traceparent=self.run.traceparent,
+            start_run=partial(relatives.start_for_step, self.run, self.row),
         )
 
 

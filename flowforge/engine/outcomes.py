@@ -39,7 +39,7 @@ def conclude(
         return [*result.logs, _event(row, "step.retrying", now, reason="handed_back")], 0.0
     row.lost_count = 0
     row.has_output = True
-    outcome = _storable(row, outcome)
+    outcome = _bounded(row, outcome)
     if isinstance(outcome, Completed):
         event = _complete(row, outcome, now)
     elif isinstance(outcome, Waiting):
@@ -101,20 +101,26 @@ def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Call
     return _event(row, "step.failed", now, error=row.error, duration_ms=duration_ms(row, now))
 
 
-def _storable(row: StepRow, outcome: Outcome) -> Outcome:
-    """Replace what no database can hold, refuse what is too large."""
-    given = outcome.then if isinstance(outcome, Waiting) else outcome
-    if given.output is None:
+def storable(row: StepRow, outcome: Completed | Failed) -> Completed | Failed:
+    """Replace what no database can hold, which marks the row as `sanitized`; refuse what is too large."""
+    if outcome.output is None:
         return outcome
-    clean, row.sanitized = json.sanitize(given.output)
+    clean, row.sanitized = json.sanitize(outcome.output)
     size = len(json.dumps(clean))
     if size > MAX_OUTPUT_BYTES:
         message = f"The output has {size} bytes; at most {MAX_OUTPUT_BYTES} can be kept."
         return Failed(code="invalid_output", message=message, retryable=False)
-    if not row.sanitized:
-        return outcome
-    cleaned = replace(given, output=clean)
-    return replace(outcome, then=cleaned) if isinstance(outcome, Waiting) else cleaned
+    return replace(outcome, output=clean) if row.sanitized else outcome
+
+
+def _bounded(row: StepRow, outcome: Outcome) -> Outcome:
+    """A wait whose output could not be kept has failed before it begins."""
+    if not isinstance(outcome, Waiting):
+        return storable(row, outcome)
+    then = storable(row, outcome.then)
+    if isinstance(outcome.then, Completed) and isinstance(then, Failed):
+        return then
+    return replace(outcome, then=then)
 
 
 def _event(row: StepRow, name: str, now: datetime, **data: Any) -> EventRow:

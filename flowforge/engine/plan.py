@@ -3,10 +3,12 @@
 import threading
 import uuid
 from collections import OrderedDict
+from functools import cached_property
 
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
 from flowforge.steps.base import StepType
+from flowforge.steps.workflow import Workflow
 from workflows import selectors
 from workflows.services.definitions import step_types
 
@@ -25,6 +27,7 @@ class Plan:
         self._configs: dict[str, Template] = {}
         self._expressions: dict[str, Expression] = {}
         self._output: Template | None = None
+        self._on_failure: Template | None = None
 
     def step_type(self, node: Node) -> StepType:
         found = step_types().get(node.type)
@@ -51,6 +54,14 @@ class Plan:
             self._output = compile_template(self.definition.output)
         return self._output
 
+    @property
+    def on_failure(self) -> Template | None:
+        """What a run's failure starts."""
+        rule = self.definition.config.on_failure
+        if self._on_failure is None and rule is not None:
+            self._on_failure = compile_template(dict(rule))
+        return self._on_failure
+
     def queue(self, node: Node) -> str:
         """The worker pool of a step: the node's own, else its type's."""
         if node.queue is not None:
@@ -61,6 +72,14 @@ class Plan:
     def is_pure(self, node: Node) -> bool:
         found = step_types().get(node.type)
         return found is not None and found.kind == "pure"
+
+    @cached_property
+    def starts_runs(self) -> bool:
+        """Whether a step of it may start a run and wait for it."""
+        return any(self.may_start_run(node) for node in self.definition.nodes)
+
+    def may_start_run(self, node: Node) -> bool:
+        return node.type == Workflow.name
 
     def timeout_seconds(self, node: Node) -> float | None:
         if node.timeout_seconds is not None:

@@ -57,6 +57,18 @@ class StepCancelled(Exception):
     """Raised inside a step by its helpers when it has to stop: cancelled, timed out or handed back."""
 
 
+class StartRefused(Exception):
+    """No run could be started: the step fails with this."""
+
+    def __init__(
+        self, code: str, message: str, *, retryable: bool = False, details: Mapping[str, Json] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.details = details or {}
+
+
 # --- what a step is given -----------------------------------------------------------------------------------------
 
 
@@ -97,6 +109,15 @@ class CancelToken:
             callback()
 
 
+StartRun = Callable[[str, Mapping[str, Json], bool], str]
+"""(workflow id, inputs, whether the step waits for its end) -> run id. However often a step asks, it starts one run,
+and whose step waits for it, it ends with that step. Raises StartRefused."""
+
+
+def _starts_nothing(_workflow_id: str, _inputs: Mapping[str, Json], _awaited: bool) -> str:
+    raise StartRefused("not_available", "No runs can be started here.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One attempt of one step."""
@@ -113,6 +134,7 @@ class Context:
     log: Callable[[LogLevel, str], None]  # one line; bounded, masked and stored as it comes
     settings: "StepSettings"
     traceparent: str = ""
+    start_run: StartRun = _starts_nothing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,13 @@ from flowforge.steps.lenient import lenient
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
+from flowforge.steps.workflow import Workflow
 
 ENTRY_POINTS: Final = "flowforge.steps"
-BUILT_IN: Final[tuple[StepType, ...]] = (Condition(), Delay(), Generic(), Http(), Python(), Switch(), Transform())
+BUILT_IN: Final[tuple[StepType, ...]] = (
+    *(Condition(), Delay(), Generic(), Http(), Python(), Switch(), Transform()),
+    *(Workflow(),),
+)
 
 _ATTRIBUTES: Final = (
     "title",

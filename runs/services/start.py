@@ -42,6 +42,7 @@ class StartItem:
     priority: int | None = None  # None: the definition's own; higher first
     run_at: datetime | None = None  # not before this moment
     dedupe_key: str | None = None
+    start_key: str | None = None  # unique among all runs, for ever: who starts it has looked whether it is taken
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,8 @@ class Origin:
     traceparent: str = ""  # W3C; empty or invalid: the current trace, outside of any a new one
     parent_run_id: uuid.UUID | None = None
     replay_of_id: uuid.UUID | None = None
+    depth: int = 0  # of the runs: one more than the parent's
+    awaited: bool = False  # a step of the parent waits for them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,6 +174,9 @@ def _draft(plan: _Plan, item: StartItem) -> Run | FlowForgeError:
         trigger_id=plan.origin.trigger.id,
         parent_run_id=plan.origin.parent_run_id,
         replay_of_id=plan.origin.replay_of_id,
+        depth=plan.origin.depth,
+        awaited=plan.origin.awaited,
+        start_key=item.start_key,
         trace_id=plan.trace.trace_id,
         traceparent=plan.trace.traceparent,
         created_by=plan.origin.actor,

@@ -2,16 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 
 from flowforge.core.errors import Fault, InvalidBody
 from flowforge.core.json import Json, canonical
-from flowforge.kernel.validation import Validation, validate
+from flowforge.kernel.validation import Validation, from_tasks, validate
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import allowed_step_types
 from flowforge.steps.registry import Registry, default_registry
+from workflows.services import references
 
 
 def step_types() -> Registry:
@@ -31,7 +33,14 @@ def allowed_types(project: Project, registry: Registry | None = None) -> frozens
 def check(document: Mapping[str, Json], project: Project) -> Validation:
     """Everything that is wrong with a document, and what would be stored of it."""
     registry = step_types()
-    return validate(document, registry, allowed_types=allowed_types(project, registry))
+    found = validate(document, registry, allowed_types=allowed_types(project, registry))
+    if found.document is None:
+        return found
+    errors = references.faults(found.document, project)
+    if errors and document.get("tasks") is not None:
+        tasks = from_tasks(document["tasks"])
+        errors = [replace(fault, pointer=tasks.origin(fault.pointer)) for fault in errors]
+    return Validation(errors=errors) if errors else found
 
 
 def definition_hash(document: Mapping[str, Any]) -> str:

@@ -43,6 +43,8 @@ class ClaimedRun:
     pokes: int
     lease_token: int
     event_seq: int
+    parent_run_id: uuid.UUID | None
+    awaited: bool  # a step of the parent waits for its end
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """Claiming a run, and the one fenced commit by which it moves."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from flowforge.engine.store.at_once import commit_at_once
@@ -38,7 +39,7 @@ _TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at"
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
-    "pokes, lease_token, event_seq"
+    "pokes, lease_token, event_seq, parent_run_id, awaited"
 )
 
 _CLAIM = f"""
@@ -107,17 +108,22 @@ def commit(
     release: bool,
     wake_at: datetime | None,
     unless_poked: bool = False,
+    along: Callable[[], None] | None = None,
 ) -> Committed:
     """Write one decision round: run, steps and events, or nothing at all.
 
     With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
     a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
-    step begins after a pause or cancellation was accepted.
+    step begins after a pause or cancellation was accepted. `along` is called within the transaction, for what other
+    runs have to know of it or not at all.
     Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
     """
-    row = (_commit_at_once if is_postgres() else _commit_in_turn)(
-        run, *_run_update(run, update, len(events), lease_until, release, wake_at, unless_poked), steps, events
-    )
+    write_round = _commit_at_once if is_postgres() else _commit_in_turn
+    statement = _run_update(run, update, len(events), lease_until, release, wake_at, unless_poked)
+    with nullcontext() if along is None else transaction.atomic():
+        row = write_round(run, *statement, steps, events)
+        if row is not None and along is not None:
+            along()
     if row is None:
         raise Poked(run.id) if unless_poked and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
@@ -203,6 +209,8 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
         pokes=row[16],
         lease_token=row[17],
         event_seq=row[18],
+        parent_run_id=None if row[19] is None else uuid_out(row[19]),
+        awaited=bool(row[20]),
     )
 
 

@@ -39,7 +39,8 @@ HERE = "tests.unit.steps.test_registry"
 
 def test_it_works() -> None:
     registry = default_registry()
-    assert registry.names() == ["condition", "delay", "generic", "http", "python", "switch", "transform"]
+    names = ["condition", "delay", "generic", "http", "map", "python", "switch", "transform", "workflow"]
+    assert registry.names() == names
     assert [step_type.name for step_type in registry.all()] == registry.names()
     found = registry.get("http")
     assert found is not None
