@@ -98,9 +98,11 @@ class StepRun(models.Model):
     """A node of a run (a `map` item has an index). The row appears when the step becomes ready or is skipped."""
 
     id = models.UUIDField(primary_key=True)  # core.ids.step_id(run, node, index)
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    # no index of its own: `step_once` begins with the run
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
     node_id = models.CharField(max_length=100)
     index = models.IntegerField(default=-1)  # item of a `map`; -1: not an item
+    items = models.JSONField(null=True)  # of a `map`: the list that it goes over
     position = models.IntegerField(default=0)  # the node's place in the definition: the last tie-breaker of the queue
     status = models.CharField(max_length=16)
     attempt = models.PositiveIntegerField(default=0)  # executions that began; a lost worker's is not counted
@@ -133,9 +135,17 @@ class StepRun(models.Model):
         indexes = [
             # the claim of a worker: engine.store.claim_steps
             models.Index(
-                fields=["run", "queue", "-priority", "position"],
+                fields=["run", "queue", "-priority", "position", "index"],
                 name="step_claim",
                 condition=Q(status__in=["pending", "retrying"]),
+            ),
+            # a run's nodes without the items of its maps: engine.store.steps.load_steps
+            models.Index(fields=["run"], name="step_nodes", condition=Q(index=-1)),
+            # the items that matter, however many have ended well: engine.store.items
+            models.Index(
+                fields=["run", "node_id", "status"],
+                name="step_items",
+                condition=~Q(index=-1) & Q(status__in=["pending", "running", "retrying", "waiting", "failed"]),
             ),
         ]
 

@@ -29,11 +29,12 @@ from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, relatives
 from flowforge.engine.ending import Ending
 from flowforge.engine.execution import Execution, attempt
+from flowforge.engine.items import gather, lists, map_state
 from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.scope import Results, scope_of
+from flowforge.engine.scope import Results, item_of, scope_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
@@ -41,7 +42,9 @@ from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.kernel.dispatch import dispatchable, next_wake
 from flowforge.kernel.expressions import ExpressionError, truthy
 from flowforge.kernel.machine import EvaluationFailed, decide
+from flowforge.kernel.mapping import MapState
 from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
+from flowforge.kernel.states import ENDED_STEP_STATUSES
 from runs import waiting
 
 PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
@@ -126,29 +129,37 @@ class Drive:
                     self._run_changed(change, now)
                 else:
                     self._step_changed(change, now)
-            pure = [node for node in decisions.begun if self.plan.is_pure(node)]
-            if not pure:
+            pure = [change.key for change in decisions.begun if self.plan.is_pure(change.node)]
+            for key in pure:
+                self._evaluate_pure(self.state.live[key])
+            for step in decisions.gathered:
+                self._gather(step)
+            if not pure and not decisions.gathered:
                 return
-            for node in pure:
-                self._evaluate_pure(self.state.steps[node.id])
             steps += len(pure)
             if steps >= COMMIT_AFTER_STEPS or time.monotonic() - began > COMMIT_AFTER_SECONDS:
                 self._commit(release=False)
                 began, steps = time.monotonic(), 0
 
     def _evaluate_pure(self, step: StepState) -> None:
-        row = self.journal.rows[step.node.id]
+        row = self.journal.rows[step.key]
         self.journal.start(row, clock.now(), None)
         execution = Execution(self.run, self.plan, step.node, row)
-        self._conclude(step, row, attempt(execution, self._scope(self.plan.config(step.node))))
+        self._conclude(step, row, attempt(execution, self._scope_of_step(step, row)))
+
+    def _gather(self, step: StepState) -> None:
+        """The items of a map have ended: their results are its output. They are read once they are stored."""
+        each = self.state.maps[step.key]
+        self._commit(release=False)
+        self._conclude(step, self.journal.rows[step.key], Result(outcome=gather(self.run, each)))
 
     def _run_in_place(self, step: StepState) -> None:
         """The only thing that this run can do now is this step: do it here."""
-        row = self.journal.rows[step.node.id]
+        row = self.journal.rows[step.key]
         before = replace(row)
         self.journal.start(row, clock.now(), self._lease_until())
         execution = Execution(self.run, self.plan, step.node, row)
-        refused = execution.prepare(self._scope(self.plan.config(step.node)))
+        refused = execution.prepare(self._scope_of_step(step, row))
         row.inputs, execution.inputs_stored = execution.inputs, True
         try:
             self._commit(release=False, unless_poked=True)
@@ -176,7 +187,7 @@ class Drive:
         now = clock.now()
         events, cost = conclude(row, step.node, result, now, random.random)
         self.journal.settled(row, events, cost)
-        if row.status in ("completed", "failed"):
+        if row.status in ("completed", "failed") and row.item is None:
             self.results.put(row.node_id, row.status, row.output, row.error)
         self._adopt(step, row)
 
@@ -196,9 +207,15 @@ class Drive:
         self.journal.rows = {}
         self.ending = Ending(run, self.plan)
         if run.event_seq > 1:  # only run.created: there are no steps yet
-            for row in step_store.load_steps(run.id):
-                self.journal.rows[row.node_id] = row
+            rows = step_store.load_steps(run.id)
+            if self.plan.definition.maps:
+                rows += step_store.load_live_items(run.id)
+            for row in rows:
+                self.journal.rows[row.key] = row
                 state.restore(_step_state(self.plan, row))
+            for node in self.plan.definition.maps:
+                if node.id in state.live and state.live[node.id].status == "waiting":
+                    state.maps[node.id] = map_state(run, state, node)
         return state
 
     def _refresh(self) -> None:
@@ -206,22 +223,25 @@ class Drive:
         live = self.state.live
         if not live:
             return
-        for row in step_store.load_steps(self.run.id, list(live)):
-            known = self.journal.rows[row.node_id]
+        for row in step_store.load_these([self.journal.rows[key].id for key in live]):
+            known = self.journal.rows[row.key]
             if (row.status, row.lease_token, row.lease_expires_at) != (
                 known.status,
                 known.lease_token,
                 known.lease_expires_at,
             ):
-                self.journal.rows[row.node_id] = row
-                self._adopt(live[row.node_id], row)
+                self.journal.rows[row.key] = row
+                self._adopt(live[row.key], row)
 
     def _adopt(self, step: StepState, row: StepRow) -> None:
         """Tell the machine what a row says."""
         if row.status in ("completed", "failed", "skipped", "cancelled"):
             ended_at = row.finished_at or clock.now()
-            self.state.settle(row.node_id, row.status, now=ended_at, branch=row.branch, error=row.error)  # type: ignore[arg-type]  # a StepStatus, just compared
+            self.state.settle(row.key, row.status, now=ended_at, branch=row.branch, error=row.error)  # type: ignore[arg-type]  # a StepStatus, just compared
+            self.journal.forget(row)
             return
+        if row.items is not None and row.key not in self.state.maps:
+            self._open_map(row)
         fresh = _step_state(self.plan, row)
         step.status, step.attempt, step.branch = fresh.status, fresh.attempt, fresh.branch
         step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
@@ -229,14 +249,22 @@ class Drive:
 
     def _hear_children(self) -> None:
         """Runs that steps wait for may have ended."""
-        for row in relatives.hear([self.journal.rows[node_id] for node_id in self.state.live]):
-            self.state.live[row.node_id].resolution = Verdict.of(row.resolution)
+        for row in relatives.hear([self.journal.rows[key] for key in self.state.live]):
+            self.state.live[row.key].resolution = Verdict.of(row.resolution)
+
+    def _open_map(self, row: StepRow) -> None:
+        """A map begins to go over its items."""
+        items = lists.put(self.run, row.node_id, row.items)
+        self.state.maps[row.node_id] = MapState.of(self.plan.definition, row.node_id, count=len(items))
 
     def _step_changed(self, change: StepChange, now: datetime) -> None:
         self.journal.step_changed(change, self.plan.queue(change.node), now)
-        self.ending.step_changed(change, self.journal.rows[change.node.id])
-        if change.status in ("completed", "failed", "skipped"):
-            self.results.put(change.node.id, change.status, self.journal.rows[change.node.id].output, change.error)
+        row = self.journal.rows[change.key]
+        self.ending.step_changed(change, row)
+        if change.status in ENDED_STEP_STATUSES:
+            self.journal.forget(row)
+            if change.index is None:
+                self.results.put(change.node.id, change.status, row.output, change.error)
 
     def _run_changed(self, change: RunChange, now: datetime) -> None:
         if change.event == "run.started":
@@ -273,6 +301,9 @@ class Drive:
             return truthy(expression.evaluate(scope_of(self.run, self.results, moment or clock.now())))
         except ExpressionError as error:
             raise EvaluationFailed(error.code, error.message) from None
+
+    def _scope_of_step(self, step: StepState, row: StepRow) -> dict[str, object]:
+        return self._scope(self.plan.config(step.node)) | item_of(self.run, row)
 
     def _scope(self, template: object) -> dict[str, object]:
         self.results.load(steps_named(template))  # type: ignore[arg-type]  # Template or Expression
@@ -334,7 +365,8 @@ class Drive:
 
 def _step_state(plan: Plan, row: StepRow) -> StepState:
     return StepState(
-        node=plan.definition.by_id[row.node_id],
+        node=plan.node(row),
+        index=row.item,
         status=row.status,  # type: ignore[arg-type]  # the column holds a StepStatus: step_status_known
         attempt=row.attempt,
         available_at=row.available_at,

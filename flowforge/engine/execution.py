@@ -82,7 +82,7 @@ class Execution:
             if self._line_count > MAX_LOG_LINES or self._byte_count > MAX_LOG_BYTES:
                 level, message = "warning", "The log has reached its limit; further lines are dropped."
             line = json.sanitize(self.redactor.text(message))[0]
-            data = {"node_id": self.node.id, "level": level, "message": line}
+            data = {**self.row.told, "level": level, "message": line}
             self._lines.append(EventRow(at=clock.now(), event="step.log", step_id=self.row.id, data=data))
 
     def take_logs(self) -> list[EventRow]:
@@ -157,7 +157,7 @@ class Execution:
         return Context(
             run_id=str(self.run.id),
             node_id=self.node.id,
-            index=None,
+            index=self.row.item,
             attempt=self.row.attempt,
             config=self.config,
             idempotency_key=relatives.step_key(self.row.id, self.run.attempt),

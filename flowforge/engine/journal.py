@@ -8,7 +8,6 @@ from flowforge.core.ids import step_id
 from flowforge.core.json import Json
 from flowforge.engine.store.rows import ClaimedRun, EventRow, RunUpdate, StepRow
 from flowforge.engine.store.steps import count, started_event
-from flowforge.kernel.definition import Node
 from flowforge.kernel.runstate import RunChange, StepChange
 
 
@@ -23,7 +22,7 @@ class Journal:
 
     def clear(self) -> None:
         """All of it is written."""
-        self.changed: dict[str, StepRow] = {}
+        self.changed: dict[str, StepRow] = {}  # by key, as `rows`
         self.events: list[EventRow] = []
         self.update = RunUpdate()
 
@@ -33,22 +32,23 @@ class Journal:
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
-    def begin(self, node: Node, queue: str, now: datetime) -> StepRow:
+    def begin(self, change: StepChange, queue: str, now: datetime) -> StepRow:
         """A step is ready: its row appears (or is taken up again)."""
-        row = self.rows.get(node.id)
+        node, row = change.node, self.rows.get(change.key)
         if row is None:
             row = StepRow(
-                id=step_id(self.run.id, node.id),
+                id=step_id(self.run.id, node.id, change.index),
                 node_id=node.id,
+                index=-1 if change.index is None else change.index,
                 status="pending",
                 position=node.position,
                 max_attempts=node.retry.max_attempts,
                 priority=node.priority,
                 queue=queue,
             )
-            self.rows[node.id] = row
+            self.rows[change.key] = row
         row.status, row.available_at = "pending", now
-        self.changed[node.id] = row
+        self.changed[change.key] = row
         return row
 
     def start(self, row: StepRow, now: datetime, lease_until: datetime | None) -> None:
@@ -56,7 +56,7 @@ class Journal:
         row.status, row.attempt, row.lease_token = "running", row.attempt + 1, row.lease_token + 1
         row.worker, row.started_at, row.lease_expires_at = self.worker, now, lease_until
         row.finished_at = row.error = None
-        self.changed[row.node_id] = row
+        self.changed[row.key] = row
         self.events.append(started_event(row, now))
 
     def unstart(self, row: StepRow, before: StepRow) -> None:
@@ -76,7 +76,7 @@ class Journal:
 
     def settled(self, row: StepRow, events: list[EventRow], cost: float) -> None:
         """An attempt that ran here is over; `row` says how."""
-        self.changed[row.node_id] = row
+        self.changed[row.key] = row
         self.events.extend(events)
         self.update.cost += cost
         count(self.update, row)
@@ -84,12 +84,12 @@ class Journal:
     def step_changed(self, change: StepChange, queue: str, now: datetime) -> None:
         """The machine has moved a step without anyone doing it."""
         if change.status == "pending":
-            self.begin(change.node, queue, now)
+            self.begin(change, queue, now)
             return
-        row = self.rows.get(change.node.id) or self.begin(change.node, queue, now)
-        self.changed[change.node.id] = row
+        row = self.rows.get(change.key) or self.begin(change, queue, now)
+        self.changed[change.key] = row
         row.status, row.lease_expires_at = change.status, None
-        data: dict[str, Any] = {"node_id": row.node_id, "attempt": row.attempt}
+        data: dict[str, Any] = {**row.told, "attempt": row.attempt}
         if change.status == "retrying":  # its worker was lost
             row.attempt, row.available_at, row.lost_count = max(row.attempt - 1, 0), now, row.lost_count + 1
             row.lease_token += 1  # whatever that worker still writes is void
@@ -106,6 +106,11 @@ class Journal:
         if change.reason is not None:
             data["reason"] = change.reason
         self.events.append(EventRow(at=now, event=f"step.{change.status}", step_id=row.id, data=data))
+
+    def forget(self, row: StepRow) -> None:
+        """An item has ended: nothing asks for its row again but the commit."""
+        if row.index >= 0:
+            self.rows.pop(row.key, None)
 
     # --- the run --------------------------------------------------------------------------------------------------
 

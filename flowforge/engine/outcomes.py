@@ -64,7 +64,7 @@ def _wait(row: StepRow, outcome: Waiting, now: datetime) -> EventRow:
     """What it will give once it is over is written now: nobody has to ask the step type again."""
     row.status, row.available_at, row.waits_for = "waiting", outcome.until, outcome.waits_for
     row.output, row.branch, row.error = None, None, None
-    row.then = verdict(outcome.then)
+    row.then, row.items = verdict(outcome.then), outcome.items
     return _event(row, "step.waiting", now, until=isoformat(outcome.until), waits_for=outcome.waits_for)
 
 
@@ -120,8 +120,15 @@ def _bounded(row: StepRow, outcome: Outcome) -> Outcome:
     then = storable(row, outcome.then)
     if isinstance(outcome.then, Completed) and isinstance(then, Failed):
         return then
-    return replace(outcome, then=then)
+    if outcome.items is None:
+        return replace(outcome, then=then)
+    clean, row.sanitized = json.sanitize(outcome.items)
+    size = len(json.dumps(clean))
+    if size > MAX_OUTPUT_BYTES:
+        message = f"The items have {size} bytes; at most {MAX_OUTPUT_BYTES} can be kept."
+        return Failed(code="too_large", message=message, retryable=False)
+    return replace(outcome, then=then, items=clean)
 
 
 def _event(row: StepRow, name: str, now: datetime, **data: Any) -> EventRow:
-    return EventRow(at=now, event=name, step_id=row.id, data={"node_id": row.node_id, "attempt": row.attempt, **data})
+    return EventRow(at=now, event=name, step_id=row.id, data={**row.told, "attempt": row.attempt, **data})

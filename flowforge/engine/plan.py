@@ -5,6 +5,7 @@ import uuid
 from collections import OrderedDict
 from functools import cached_property
 
+from flowforge.engine.store.rows import StepRow
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
 from flowforge.steps.base import StepType
@@ -24,10 +25,14 @@ class Plan:
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
-        self._configs: dict[str, Template] = {}
+        self._configs: dict[tuple[str, bool], Template] = {}
         self._expressions: dict[str, Expression] = {}
         self._output: Template | None = None
         self._on_failure: Template | None = None
+
+    def node(self, row: StepRow) -> Node:
+        """What a step does."""
+        return self.definition.node_of(row.node_id, row.index)
 
     def step_type(self, node: Node) -> StepType:
         found = step_types().get(node.type)
@@ -36,9 +41,11 @@ class Plan:
         return found
 
     def config(self, node: Node) -> Template:
-        template = self._configs.get(node.id)
+        """What is rendered when a step of the node begins. Of a map the list alone: the rest is its items'."""
+        template = self._configs.get((node.id, node.is_item))
         if template is None:
-            template = self._configs[node.id] = compile_template(dict(node.config))
+            config = dict(node.config) if node.each is None else {"items": node.config["items"]}
+            template = self._configs[node.id, node.is_item] = compile_template(config)
         return template
 
     def expression(self, text: str) -> Expression:
@@ -76,7 +83,7 @@ class Plan:
     @cached_property
     def starts_runs(self) -> bool:
         """Whether a step of it may start a run and wait for it."""
-        return any(self.may_start_run(node) for node in self.definition.nodes)
+        return any(self.may_start_run(node.each.step if node.each else node) for node in self.definition.nodes)
 
     def may_start_run(self, node: Node) -> bool:
         return node.type == Workflow.name

@@ -7,8 +7,9 @@ from typing import Any
 
 from flowforge.core.clock import isoformat
 from flowforge.core.json import Json
+from flowforge.engine.items import lists
 from flowforge.engine.store import steps as store
-from flowforge.engine.store.rows import ClaimedRun
+from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.projects import selectors as projects
 
 _KEPT = 2_000  # results of steps in memory, a run
@@ -67,6 +68,13 @@ class ProjectScope(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._load())
+
+
+def item_of(run: ClaimedRun, row: StepRow) -> dict[str, Any]:
+    """What an item's step sees beside all else: `item` and `index`; nothing of a step that is none."""
+    if row.item is None:
+        return {}
+    return {"item": lists.get(run, row.node_id)[row.index], "index": row.index}
 
 
 def scope_of(run: ClaimedRun, results: Results, now: datetime) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import driver, pools
 from flowforge.engine.execution import Execution, attempt
+from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.scope import Results, scope_of
+from flowforge.engine.scope import Results, item_of, scope_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
@@ -75,11 +76,7 @@ class Batch:
 
     def go(self) -> None:
         self.results.load(
-            {
-                name
-                for row in self._waiting
-                for name in steps_named(self.plan.config(self.plan.definition.by_id[row.node_id]))
-            }
+            {name for row in self._waiting for name in steps_named(self.plan.config(self.plan.node(row)))}
         )
         last_commit = time.monotonic()
         while True:
@@ -107,11 +104,10 @@ class Batch:
         self._commit(drive=bell.drive_now)  # the keeper has others to look after: it drives nothing itself
 
     def _attempt(self, row: StepRow) -> Result:
-        node = self.plan.definition.by_id[row.node_id]
-        execution = Execution(self.run, self.plan, node, row)
+        execution = Execution(self.run, self.plan, self.plan.node(row), row)
         keeper.add(execution, reliever=self.relieve)
         try:
-            return attempt(execution, scope_of(self.run, self.results, clock.now()))
+            return attempt(execution, scope_of(self.run, self.results, clock.now()) | item_of(self.run, row))
         finally:
             keeper.remove(execution)
 
@@ -126,26 +122,28 @@ class Batch:
         taken = step_store.settle_steps(self.run.id, settlements, clock.now()) if settlements else []
         failpoint("result.after_commit")
         stopped = len(settlements) < len(done)
-        if stopped or _concerns_driver(self.run.id, self.plan.definition, [each.row for each in taken]):
+        if stopped or _concerns_driver(self.run, self.plan.definition, [each.row for each in taken]):
             drive(self.run.id)
 
     def _settlement(self, row: StepRow, result: Result) -> Settlement:
-        events, cost = conclude(row, self.plan.definition.by_id[row.node_id], result, clock.now(), random.random)
+        events, cost = conclude(row, self.plan.node(row), result, clock.now(), random.random)
         return Settlement(row=row, events=events, cost=cost)
 
 
-def _concerns_driver(run_id: uuid.UUID, definition: Definition, rows: list[StepRow]) -> bool:
+def _concerns_driver(run: ClaimedRun, definition: Definition, rows: list[StepRow]) -> bool:
     """Whether the run can move on because of these: a timer to set, a failure to judge, or a successor that is free.
 
     A join whose other sources are still on their way would only be looked at in vain: the last of them asks.
     """
     if any(row.status != "completed" for row in rows):
         return True
-    settled = {row.node_id for row in rows}
-    if any(not definition.outgoing[node_id] for node_id in settled) and not step_store.any_live(run_id, None):
+    if any(frees_item(run, node_id) for node_id in {row.node_id for row in rows if row.index >= 0}):
+        return True
+    settled = {row.node_id for row in rows if row.index < 0}
+    if any(not definition.outgoing[node_id] for node_id in settled) and not step_store.any_live(run.id, None):
         return True
     targets = {edge.target for node_id in settled for edge in definition.outgoing[node_id]}
-    return any(_may_begin(run_id, definition, target, settled) for target in targets)
+    return any(_may_begin(run.id, definition, target, settled) for target in targets)
 
 
 def _may_begin(run_id: uuid.UUID, definition: Definition, target: str, settled: set[str]) -> bool:

@@ -45,6 +45,15 @@ class Compensation:
     timeout_seconds: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Each:
+    """What a `map` does for each of its items."""
+
+    step: "Node"  # has the map's id
+    max_concurrency: int | None = None  # items at a time; None: as many as the run's steps
+    goes_on: bool = False  # an item that fails does not end the map
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """A step of the graph, with everything that the run's config gives it by default filled in."""
@@ -65,6 +74,8 @@ class Node:
     template_id: str | None = None  # the template that the rest of the node is taken from
     template_version: int | None = None
     compensate: Compensation | None = None
+    each: Each | None = None  # of a `map`
+    is_item: bool = False  # it is what a `map` does for an item, not a node of the graph
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +147,16 @@ class Definition:
     @cached_property
     def by_id(self) -> dict[str, Node]:
         return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def maps(self) -> tuple[Node, ...]:
+        """The nodes that go over items."""
+        return tuple(node for node in self.nodes if node.each is not None)
+
+    def node_of(self, node_id: str, index: int) -> Node:
+        """What a step does: the node, or that of a map's items where `index` is not -1."""
+        node = self.by_id[node_id]
+        return node if index < 0 or node.each is None else node.each.step
 
     @cached_property
     def incoming(self) -> dict[str, tuple[Edge, ...]]:

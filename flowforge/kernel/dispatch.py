@@ -18,7 +18,7 @@ def dispatchable(state: RunState, now: datetime) -> list[StepState]:
         if step.status in ("pending", "retrying") and (step.available_at is None or step.available_at <= now)
     ]
     if len(due) > 1:
-        due.sort(key=lambda step: (-step.node.priority, step.node.position))
+        due.sort(key=lambda step: (-step.node.priority, step.node.position, step.index or 0))
     return due[:room]
 
 

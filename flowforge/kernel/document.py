@@ -1,6 +1,7 @@
 """From a stored document (what the client wrote, found valid) to a Definition: fast, without a check."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from flowforge.kernel import durations
@@ -10,6 +11,7 @@ from flowforge.kernel.definition import (
     Concurrency,
     Debounce,
     Definition,
+    Each,
     Edge,
     Node,
     RateLimit,
@@ -94,7 +96,28 @@ def _node(position: int, node: Document, policy: Document | None) -> Node:
         template_id=node.get("template_id"),
         template_version=node.get("template_version"),
         compensate=_compensation(node.get("compensate"), policy),
+        each=_each(position, node, policy),
     )
+
+
+def _each(position: int, node: Document, policy: Document | None) -> Each | None:
+    if node.get("type") != "map" or node.get("template_id") is not None:
+        return None
+    config: Document = node["config"]
+    step = config.get("step") or run_each(config)
+    inherited = {name: node[name] for name in ("queue", "priority") if node.get(name) is not None}
+    item = _node(position, {**inherited, **step, "id": node["id"]}, policy)
+    return Each(
+        step=replace(item, is_item=True),
+        max_concurrency=config.get("max_concurrency"),
+        goes_on=config.get("on_error") == "continue",
+    )
+
+
+def run_each(config: Document) -> Document:
+    """The step of a map that names a workflow: a run an item, whose inputs are the item unless it says otherwise."""
+    asked = {"workflow_id": config["workflow_id"], "inputs": config.get("inputs", "{{ item }}")}
+    return {"type": "workflow", "config": asked}
 
 
 def _cache(rule: Document | None) -> Cache | None:

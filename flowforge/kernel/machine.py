@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from flowforge.kernel.definition import Edge, Node
 from flowforge.kernel.runstate import Decisions, Error, RunChange, RunState, StepChange, StepState, Verdict
-from flowforge.kernel.states import RunStatus
+from flowforge.kernel.states import RunStatus, StepStatus
 
 MAX_LOST = 3  # workers lost in a row after which a step is taken to be what kills them
 
@@ -42,6 +42,7 @@ def decide(state: RunState, now: datetime, evaluate: Evaluate) -> Decisions:
     elif _may_move(state, found, now):
         _pass_time(state, found, now)
         _advance(state, found, now, evaluate)
+        _go_over(state, found, now)
         _conclude(state, found)
     return found
 
@@ -86,12 +87,15 @@ def _end_wait(state: RunState, found: Decisions, step: StepState, verdict: Verdi
     if verdict.otherwise is not None and not _is_taken(state, step, verdict.branch):
         status, error = "failed", verdict.otherwise
     branch = verdict.branch if status == "completed" else None
-    state.settle(step.node.id, status, now=now, branch=branch, error=error)
-    found.changes.append(StepChange(node=step.node, status=status, branch=branch, error=error, reason=reason))
+    for item in state.items_of(step.node.id) if step.index is None else ():
+        _settle(state, found, item, "cancelled", now, reason=reason)
+    _settle(state, found, step, status, now, branch=branch, error=error, reason=reason)
 
 
 def _is_taken(state: RunState, step: StepState, branch: str | None) -> bool:
-    """Whether an edge names the branch, or may: an expression can ask for anything."""
+    """Whether an edge names the branch, or may: an expression can ask for anything. An item of a map has no edges."""
+    if step.index is not None:
+        return False
     edges = state.definition.outgoing[step.node.id]
     return any(edge.when == branch or edge.is_expression for edge in edges if edge.on != "failure")
 
@@ -105,7 +109,7 @@ def _lose(state: RunState, found: Decisions, step: StepState, now: datetime) -> 
         return
     step.status, step.available_at, step.lease_expires_at = "retrying", now, None
     step.attempt = max(step.attempt - 1, 0)
-    found.changes.append(StepChange(node=step.node, status="retrying", reason="worker_lost"))
+    found.changes.append(StepChange(node=step.node, index=step.index, status="retrying", reason="worker_lost"))
 
 
 def _advance(state: RunState, found: Decisions, now: datetime, evaluate: Evaluate) -> None:
@@ -196,8 +200,25 @@ def _begin(state: RunState, found: Decisions, node: Node, now: datetime, evaluat
     found.changes.append(StepChange(node=node, status="pending"))
 
 
+def _go_over(state: RunState, found: Decisions, now: datetime) -> None:
+    """Let items of maps begin; end what is left of a map that has failed; hand over those that are over."""
+    for each in state.maps.values():
+        if each.failure is not None:
+            for step in state.items_of(each.node.id):
+                _settle(state, found, step, "cancelled", now, reason="map_failed")
+        elif not state.pause_requested:
+            for index in each.take():
+                step = StepState(node=each.step, index=index, available_at=now)
+                state.live[step.key] = step
+                found.changes.append(StepChange(node=each.step, index=index, status="pending"))
+        if each.is_over:
+            found.gathered.append(state.live[each.node.id])
+
+
 def _conclude(state: RunState, found: Decisions) -> None:
     """The run has ended when every node has; it waits when all that is left does."""
+    if found.gathered:
+        return  # maps to be settled first
     if len(state.steps) == len(state.definition.nodes) and not state.live:
         if state.unhandled:
             _run(state, found, "failed", "run.failed", error=_step_failed(state))
@@ -213,13 +234,16 @@ def _conclude(state: RunState, found: Decisions) -> None:
 
 def _end_early(state: RunState, found: Decisions, now: datetime, status: RunStatus, error: Error) -> None:
     """Cancelled or out of time: every step that has not ended is cancelled."""
+    reason = str(error["code"])
+    for item in [step for step in state.live.values() if step.index is not None]:
+        _settle(state, found, item, "cancelled", now, reason=reason)
     for node in state.definition.nodes:
         step = state.steps.get(node.id)
         if step is None:
             step = _new_step(state, node.id)
         if not step.ended:
-            state.settle(node.id, "cancelled", now=now)
-            found.changes.append(StepChange(node=node, status="cancelled", reason=str(error["code"])))
+            _settle(state, found, step, "cancelled", now, reason=reason)
+    state.maps.clear()
     state._ready.clear()
     state._spread_next.clear()
     _run(state, found, status, f"run.{status}", error=error)
@@ -248,14 +272,27 @@ def _new_step(state: RunState, node_id: str) -> StepState:
 
 
 def _skip(state: RunState, found: Decisions, node_id: str, reason: str, now: datetime) -> None:
-    step = _new_step(state, node_id)
-    state.settle(node_id, "skipped", now=now)
-    found.changes.append(StepChange(node=step.node, status="skipped", reason=reason))
+    _settle(state, found, _new_step(state, node_id), "skipped", now, reason=reason)
 
 
 def _fail(state: RunState, found: Decisions, step: StepState, error: Error, now: datetime) -> None:
-    state.settle(step.node.id, "failed", now=now, error=error)
-    found.changes.append(StepChange(node=step.node, status="failed", error=error))
+    _settle(state, found, step, "failed", now, error=error)
+
+
+def _settle(
+    state: RunState,
+    found: Decisions,
+    step: StepState,
+    status: StepStatus,
+    now: datetime,
+    *,
+    branch: str | None = None,
+    error: Error | None = None,
+    reason: str | None = None,
+) -> None:
+    state.settle(step.key, status, now=now, branch=branch, error=error)
+    change = StepChange(node=step.node, index=step.index, status=status, branch=branch, error=error, reason=reason)
+    found.changes.append(change)
 
 
 def _error_of(failure: EvaluationFailed) -> Error:

@@ -7,9 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from flowforge.kernel.definition import Definition, Node
+from flowforge.kernel.mapping import Error, MapState
 from flowforge.kernel.states import ENDED_RUN_STATUSES, ENDED_STEP_STATUSES, RunStatus, StepStatus
 
-Error = Mapping[str, Any]  # {"code", "message", "details"?}
+__all__ = [
+    "Decisions",
+    "Error",
+    "RunChange",
+    "RunState",
+    "StepChange",
+    "StepState",
+    "Verdict",
+    "step_key",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,7 @@ class StepState:
     """What the machine has to know of a step that has begun or ended."""
 
     node: Node
+    index: int | None = None  # the item of a `map`
     status: StepStatus = "pending"
     attempt: int = 0
     available_at: datetime | None = None  # pending, retrying: may start from then on; waiting: is over then
@@ -49,6 +60,10 @@ class StepState:
     resolution: Verdict | None = None  # waiting: how someone outside has ended it
 
     @property
+    def key(self) -> str:
+        return step_key(self.node.id, self.index)
+
+    @property
     def ended(self) -> bool:
         return self.status in ENDED_STEP_STATUSES
 
@@ -58,10 +73,15 @@ class StepChange:
     """A step has this status now."""
 
     node: Node
+    index: int | None = None
     status: StepStatus  # pending: it is ready to start
     branch: str | None = None
     error: Error | None = None
     reason: str | None = None  # for the event: `when`, `unreachable`, `worker_lost`, `waited`, `resolved` …
+
+    @property
+    def key(self) -> str:
+        return step_key(self.node.id, self.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +99,17 @@ class Decisions:
     """What was decided, in the order in which it has to be recorded."""
 
     changes: list[StepChange | RunChange] = field(default_factory=list)
+    gathered: list[StepState] = field(default_factory=list)  # maps whose items have all ended: theirs is to be settled
 
     @property
-    def begun(self) -> list[Node]:
-        """Nodes whose step is ready to start now and was not before."""
-        return [c.node for c in self.changes if isinstance(c, StepChange) and c.status == "pending"]
+    def begun(self) -> list[StepChange]:
+        """Steps that are ready to start now and were not before."""
+        return [c for c in self.changes if isinstance(c, StepChange) and c.status == "pending"]
+
+
+def step_key(node_id: str, index: int | None) -> str:
+    """What a step is called within its run: its node's id, which has no brackets, or `node[3]` for a map's item."""
+    return node_id if index is None else f"{node_id}[{index}]"
 
 
 class RunState:
@@ -106,7 +132,8 @@ class RunState:
         self.cancel_requested = False
         self.pause_requested = False
         self.steps: dict[str, StepState] = {}
-        self.live: dict[str, StepState] = {}
+        self.live: dict[str, StepState] = {}  # items of maps too, by their own keys: `step_key`
+        self.maps: dict[str, MapState] = {}  # those that go over their items now
         self.unhandled: list[StepState] = []  # failed steps that no edge has taken
         self._unsettled = {node: len(edges) for node, edges in definition.incoming.items()}
         self._fired: dict[str, int] = {}
@@ -117,16 +144,17 @@ class RunState:
     # --- what the shell tells the machine -------------------------------------------------------------------------
 
     def restore(self, step: StepState) -> None:
-        """Take over a step as it was recorded; before the first decision."""
-        self.steps[step.node.id] = step
+        """Take over a step as it was recorded; before the first decision. Of items, those that have not ended."""
+        if step.index is None:
+            self.steps[step.node.id] = step
         if step.ended:
             self._spread_next.append(step)
         else:
-            self.live[step.node.id] = step
+            self.live[step.key] = step
 
     def settle(
         self,
-        node_id: str,
+        key: str,
         status: StepStatus,
         *,
         now: datetime,
@@ -134,9 +162,18 @@ class RunState:
         error: Error | None = None,
     ) -> None:
         """A live step has ended: as its worker recorded it, or as a pure step was evaluated."""
-        step = self.live.pop(node_id)
+        step = self.live.pop(key)
         step.status, step.branch, step.error, step.finished_at = status, branch, error, now
-        self._spread_next.append(step)
+        if step.index is None:
+            self.maps.pop(key, None)
+            self._spread_next.append(step)
+        elif step.node.id in self.maps:
+            self.maps[step.node.id].settle(step.index, (error or {}) if status == "failed" else None)
+
+    def items_of(self, node_id: str) -> list[StepState]:
+        """The live items of a map."""
+        found = self.maps[node_id].live if node_id in self.maps else ()
+        return [self.live[step_key(node_id, index)] for index in sorted(found)]
 
     @property
     def ended(self) -> bool:

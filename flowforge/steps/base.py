@@ -48,6 +48,7 @@ class Waiting:
     until: datetime | None  # None: it waits for someone outside alone
     then: "Completed | Failed" = Completed()  # the outcome once `until` has come
     waits_for: str = "time"  # `time`, or what someone outside has to bring: `approval`, `event:<name>` …
+    items: list[Json] | None = None  # of a `map`: what it goes over while it waits
 
 
 Outcome = Completed | Failed | Waiting

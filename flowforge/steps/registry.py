@@ -16,6 +16,7 @@ from flowforge.steps.delay import Delay
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
+from flowforge.steps.map import Map
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
@@ -23,8 +24,7 @@ from flowforge.steps.workflow import Workflow
 
 ENTRY_POINTS: Final = "flowforge.steps"
 BUILT_IN: Final[tuple[StepType, ...]] = (
-    *(Condition(), Delay(), Generic(), Http(), Python(), Switch(), Transform()),
-    *(Workflow(),),
+    *(Condition(), Delay(), Generic(), Http(), Map(), Python(), Switch(), Transform(), Workflow()),
 )
 
 _ATTRIBUTES: Final = (

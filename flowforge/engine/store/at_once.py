@@ -19,10 +19,11 @@ _TYPES = {
     "priority": "int", "queue": "text", "status": "text", "attempt": "int", "error": "jsonb", "branch": "text",
     "waits_for": "text", "then": "jsonb", "sanitized": "bool", "worker": "text", "available_at": "timestamptz",
     "started_at": "timestamptz", "finished_at": "timestamptz", "deadline_at": "timestamptz", "lease_token": "bigint",
-    "lease_expires_at": "timestamptz", "lost_count": "int", "inputs": "jsonb", "output": "jsonb",
+    "lease_expires_at": "timestamptz", "lost_count": "int", "items": "jsonb", "inputs": "jsonb",
+    "output": "jsonb",
 }  # fmt: skip
 _JSON = frozenset(column for column, kind in _TYPES.items() if kind == "jsonb")
-_STATE = tuple(_TYPES)[8:-2]
+_STATE = tuple(_TYPES)[8:-3]
 
 
 def _recordset(types: dict[str, str]) -> str:
@@ -37,7 +38,7 @@ _MADE = (
 _CHANGED = (
     "changed AS (UPDATE runs_steprun s SET "
     + ", ".join(f'"{column}" = v."{column}"' for column in _STATE)
-    + ", inputs = COALESCE(v.inputs, s.inputs), output = CASE WHEN v.has_output THEN v.output ELSE s.output END "
+    + ", items = COALESCE(v.items, s.items), inputs = COALESCE(v.inputs, s.inputs), output = CASE WHEN v.has_output THEN v.output ELSE s.output END "
     + "FROM run, "
     + _recordset(_TYPES | {"has_output": "bool", "stored_status": "text", "stored_token": "bigint"})
     + " WHERE s.id = v.id AND s.status = v.stored_status AND s.lease_token = v.stored_token RETURNING 1)"

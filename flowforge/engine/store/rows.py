@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flowforge.core.json import Json
+from flowforge.kernel.runstate import step_key
 
 
 class LeaseLost(Exception):
@@ -54,6 +55,7 @@ class StepRow:
     id: uuid.UUID
     node_id: str
     status: str
+    index: int = -1  # the item of a `map`; -1: none
     position: int = 0
     attempt: int = 0
     max_attempts: int = 1
@@ -62,6 +64,7 @@ class StepRow:
     inputs: Json = None
     output: Json = None
     error: Json = None
+    items: Json = None  # of a `map` that begins: written, not read with the row
     has_output: bool = False  # `output` is to be written: a row that was read has left it in the database
     branch: str | None = None
     waits_for: str = ""
@@ -77,6 +80,20 @@ class StepRow:
     lease_expires_at: datetime | None = None
     lost_count: int = 0
     stored: tuple[str, int] | None = None  # (status, lease_token) in the database; None: no row yet
+
+    @property
+    def key(self) -> str:
+        """What the step is called within its run."""
+        return step_key(self.node_id, self.item)
+
+    @property
+    def item(self) -> int | None:
+        return None if self.index < 0 else self.index
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What each of its events says of it."""
+        return {"node_id": self.node_id} if self.index < 0 else {"node_id": self.node_id, "index": self.index}
 
 
 @dataclass(slots=True, kw_only=True)

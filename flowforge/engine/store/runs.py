@@ -52,14 +52,15 @@ _POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LI
 _STEP_COLUMNS = (
     "id", "run_id", "index", "node_id", "position", "max_attempts", "priority", "queue",
     "status", "attempt", "error", "branch", "waits_for", "then", "sanitized", "worker", "available_at", "started_at",
-    "finished_at", "deadline_at", "lease_token", "lease_expires_at", "lost_count", "inputs", "output",
+    "finished_at", "deadline_at", "lease_token", "lease_expires_at", "lost_count", "items", "inputs", "output",
 )  # fmt: skip
-_STATE = _STEP_COLUMNS[8:-2]
-# a row that was read has left its inputs and output in the database: they are written when there are new ones
+_STATE = _STEP_COLUMNS[8:-3]
+# a row that was read has left its items, inputs and output in the database: they are written when there are new ones
 _UPDATE_STEP = (
     "UPDATE runs_steprun SET "
     + ", ".join(f'"{column}" = %s' for column in _STATE)
-    + ", inputs = COALESCE(%s, inputs){output} WHERE id = %s AND status = %s AND lease_token = %s"
+    + ", items = COALESCE(%s, items), inputs = COALESCE(%s, inputs){output}"
+    + " WHERE id = %s AND status = %s AND lease_token = %s"
 )
 _UPDATE_STATE = _UPDATE_STEP.format(output="")
 _UPDATE_RESULT = _UPDATE_STEP.format(output=", output = %s")
@@ -325,11 +326,11 @@ def _update_steps(
 
 def _step_values(run_id: uuid.UUID, step: StepRow) -> tuple[Any, ...]:
     return (
-        uuid_in(step.id), uuid_in(run_id), -1, step.node_id, step.position, step.max_attempts, step.priority,
+        uuid_in(step.id), uuid_in(run_id), step.index, step.node_id, step.position, step.max_attempts, step.priority,
         step.queue, step.status, step.attempt, json_in(step.error), step.branch, step.waits_for, json_in(step.then),
         step.sanitized, step.worker, time_in(step.available_at), time_in(step.started_at), time_in(step.finished_at),
         time_in(step.deadline_at), step.lease_token, time_in(step.lease_expires_at), step.lost_count,
-        json_in(step.inputs), json_in(step.output),
+        json_in(step.items), json_in(step.inputs), json_in(step.output),
     )  # fmt: skip
 
 

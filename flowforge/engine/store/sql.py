@@ -13,6 +13,11 @@ from django.db.backends.utils import CursorWrapper
 from flowforge.core import json
 from flowforge.core.json import Json
 
+LIVE = "('pending', 'running', 'retrying', 'waiting')"  # statuses of steps
+
+# what the index `step_items` holds, in its own words: SQLite uses a partial index only where they stand in the query
+OPEN_ITEMS = "NOT (\"index\" = -1) AND status IN ('pending', 'running', 'retrying', 'waiting', 'failed')"
+
 _INSERT_CHUNK = 400  # rows a statement
 
 

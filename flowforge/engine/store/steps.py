@@ -13,6 +13,8 @@ from flowforge.core.json import Json
 from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
 from flowforge.engine.store.runs import append_events
 from flowforge.engine.store.sql import (
+    LIVE,
+    OPEN_ITEMS,
     in_list,
     json_in,
     json_out,
@@ -27,9 +29,8 @@ from flowforge.kernel.states import LIVE_RUN_STATUSES
 
 _STATE_COLUMNS = (
     "id, node_id, status, position, attempt, max_attempts, priority, queue, error, branch, worker, available_at, "
-    'started_at, finished_at, lease_token, lease_expires_at, lost_count, waits_for, "then", resolution'
+    'started_at, finished_at, lease_token, lease_expires_at, lost_count, waits_for, "then", resolution, "index"'
 )
-_LIVE = "('pending', 'running', 'retrying', 'waiting')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +42,19 @@ class Settlement:
     cost: float = 0.0
 
 
-def load_steps(run_id: uuid.UUID, node_ids: Collection[str] | None = None) -> list[StepRow]:
-    """The steps of a run (or some of them) without inputs and outputs: those are read when something names them."""
-    query = f"SELECT {_STATE_COLUMNS} FROM runs_steprun WHERE run_id = %s"
-    parameters: list[Any] = [uuid_in(run_id)]
-    if node_ids is not None:
-        query += f" AND node_id IN {in_list(list(node_ids))}"
-        parameters.extend(node_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(query, parameters)
-        return [_state_row(row) for row in cursor.fetchall()]
+def load_steps(run_id: uuid.UUID) -> list[StepRow]:
+    """The steps of a run without inputs and outputs: those are read when something names them. Without items."""
+    return _rows('run_id = %s AND "index" = -1', [uuid_in(run_id)])
+
+
+def load_live_items(run_id: uuid.UUID) -> list[StepRow]:
+    """The items of a run's maps that have begun and not ended, likewise."""
+    return _rows(f"run_id = %s AND {OPEN_ITEMS} AND status IN {LIVE}", [uuid_in(run_id)])
+
+
+def load_these(step_ids: Sequence[uuid.UUID]) -> list[StepRow]:
+    """Steps by their ids, items too, likewise."""
+    return _rows(f"id IN {in_list(step_ids)}", [uuid_in(step_id) for step_id in step_ids])
 
 
 def load_outputs(run_id: uuid.UUID, node_ids: Collection[str]) -> dict[str, tuple[str, Json, Json]]:
@@ -60,7 +64,7 @@ def load_outputs(run_id: uuid.UUID, node_ids: Collection[str]) -> dict[str, tupl
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT node_id, status, output, error FROM runs_steprun "
-            f"WHERE run_id = %s AND node_id IN {in_list(list(node_ids))}",
+            f'WHERE run_id = %s AND node_id IN {in_list(list(node_ids))} AND "index" = -1',
             [uuid_in(run_id), *node_ids],
         )
         return {row[0]: (row[1], json_out(row[2]), json_out(row[3])) for row in cursor.fetchall()}
@@ -78,8 +82,7 @@ def claim_steps(
     with write() as cursor:
         if not _lock_run(cursor, run_id, startable=True):
             return []
-        cursor.execute("SELECT count(*) FROM runs_steprun WHERE run_id = %s AND status = 'running'", [uuid_in(run_id)])
-        room = max_concurrency - cursor.fetchone()[0]
+        room = max_concurrency - _running_count(cursor, run_id)
         if room <= 0:
             return []
         cursor.execute(
@@ -88,13 +91,13 @@ def claim_steps(
                 WHERE id IN (
                     SELECT id FROM runs_steprun WHERE run_id = %s AND queue = %s
                     AND status IN ('pending', 'retrying') AND available_at <= %s
-                    ORDER BY priority DESC, position LIMIT %s)
+                    ORDER BY priority DESC, position, "index" LIMIT %s)
                 RETURNING {_STATE_COLUMNS}""",
             [time_in(until), worker, time_in(now), uuid_in(run_id), queue, time_in(now), min(limit, room)],
         )
         steps = [_state_row(row) for row in cursor.fetchall()]
         if steps:
-            steps.sort(key=lambda step: (-step.priority, step.position))
+            steps.sort(key=lambda step: (-step.priority, step.position, step.index))
             append_events(cursor, run_id, [started_event(step, now) for step in steps], RunUpdate())
     return steps
 
@@ -153,7 +156,7 @@ def hand_back(run_id: uuid.UUID, steps: Sequence[StepRow], now: datetime) -> Non
                     at=now,
                     event="step.retrying",
                     step_id=step.id,
-                    data={"node_id": step.node_id, "attempt": step.attempt - 1, "reason": "handed_back"},
+                    data={**step.told, "attempt": step.attempt - 1, "reason": "handed_back"},
                 )
                 append_events(cursor, run_id, [event], RunUpdate(columns={"wake_at": now}))
 
@@ -169,7 +172,7 @@ def renew_steps(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> Non
 
 def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
     """Whether any of these nodes (None: any at all) has a step that has begun and not ended."""
-    query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND status IN {_LIVE}"
+    query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND status IN {LIVE}"
     if node_ids is not None:
         query += f" AND node_id IN {in_list(list(node_ids))}"
     with connection.cursor() as cursor:
@@ -178,12 +181,17 @@ def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
 
 
 def started_event(step: StepRow, now: datetime) -> EventRow:
-    data = {"node_id": step.node_id, "attempt": step.attempt, "worker": step.worker}
+    data = {**step.told, "attempt": step.attempt, "worker": step.worker}
     return EventRow(at=now, event="step.started", step_id=step.id, data=data)
 
 
 def count(update: RunUpdate, step: StepRow) -> None:
-    """Add one step's new status to the run's counters; one that was handed back has not failed: no retry."""
+    """Add one step's new status to the run's counters; one that was handed back has not failed: no retry.
+
+    Steps are counted by nodes: of an item, only its retries.
+    """
+    if step.index >= 0 and step.status != "retrying":
+        return
     if step.status == "completed":
         update.completed += 1
     elif step.status == "failed":
@@ -192,6 +200,12 @@ def count(update: RunUpdate, step: StepRow) -> None:
         update.skipped += 1
     elif step.status == "retrying" and step.error is not None:
         update.retries += 1
+
+
+def _rows(condition: str, parameters: Sequence[Any]) -> list[StepRow]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_STATE_COLUMNS} FROM runs_steprun WHERE {condition}", parameters)
+        return [_state_row(row) for row in cursor.fetchall()]
 
 
 def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> bool:
@@ -204,6 +218,17 @@ def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> b
     if row is None or row[0] not in LIVE_RUN_STATUSES:
         return False
     return not startable or (row[0] in ("running", "waiting") and row[1] is None and row[2] is None)
+
+
+def _running_count(cursor: CursorWrapper, run_id: uuid.UUID) -> int:
+    """By two indexes, neither of which grows with the items that have ended."""
+    cursor.execute(
+        "SELECT (SELECT count(*) FROM runs_steprun WHERE run_id = %s AND \"index\" = -1 AND status = 'running') + "
+        f"(SELECT count(*) FROM runs_steprun WHERE run_id = %s AND {OPEN_ITEMS} AND status = 'running')",
+        [uuid_in(run_id), uuid_in(run_id)],
+    )
+    (count,) = cursor.fetchone()
+    return int(count)
 
 
 def _settle(cursor: CursorWrapper, step: StepRow) -> bool:
@@ -254,5 +279,6 @@ def _state_row(row: tuple[Any, ...]) -> StepRow:
         waits_for=row[17],
         then=json_out(row[18]),
         resolution=json_out(row[19]),
+        index=row[20],
         stored=(row[2], row[14]),
     )

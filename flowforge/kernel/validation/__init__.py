@@ -9,7 +9,7 @@ from flowforge.core.json import Json
 from flowforge.core.pointers import tokens
 from flowforge.kernel.definition import MAX_EDGES, MAX_NODES, Definition
 from flowforge.kernel.document import load
-from flowforge.kernel.validation import expression_rules, graph_rules, shape, value_rules
+from flowforge.kernel.validation import expression_rules, graph_rules, map_rules, shape, value_rules
 from flowforge.kernel.validation.draft import Catalogue, Draft, StepSpec
 from flowforge.kernel.validation.shape import DEFINITION_SCHEMA
 from flowforge.kernel.validation.tasks import FromTasks, from_tasks
@@ -108,7 +108,12 @@ def _too_large(written: Mapping[str, Any]) -> list[Fault]:
 
 
 def _misfits(draft: Draft) -> list[Fault]:
-    return [*value_rules.faults(draft), *graph_rules.faults(draft), *expression_rules.faults(draft)]
+    return [
+        *value_rules.faults(draft),
+        *map_rules.faults(draft),
+        *graph_rules.faults(draft),
+        *expression_rules.faults(draft),
+    ]
 
 
 def _distinct(faults: Iterable[Fault]) -> list[Fault]:

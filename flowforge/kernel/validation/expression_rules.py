@@ -1,22 +1,24 @@
 """Expressions: do they parse, and do they read only what there is by then?"""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flowforge.core.errors import Fault
+from flowforge.core.pointers import pointer_of
 from flowforge.kernel.expressions import ExpressionError, Reference
 from flowforge.kernel.validation.draft import Draft, strings, suggestion
+from flowforge.kernel.validation.map_rules import step_of
 
 BEFORE_RUN: Final = frozenset({"inputs", "run", "project", "now"})
 IN_RUN: Final = BEFORE_RUN | {"steps"}
 IN_STEP: Final = IN_RUN | {"credentials"}
 # names that a step type itself gives to expressions in its config
 OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
-    "map": frozenset({"item", "index"}),
     "wait_event": frozenset({"payload", "event"}),
 }
-EVERYWHERE: Final = IN_STEP | {"item", "index"}
+OF_ITEM: Final = frozenset({"item", "index"})  # what a map does for an item reads these too
+EVERYWHERE: Final = IN_STEP | OF_ITEM
 STEP_MEMBERS: Final = frozenset({"output", "status", "error"})
 
 
@@ -50,13 +52,25 @@ def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
     roots = IN_STEP | OF_TYPE.get(node.get("type", ""), frozenset())
     if node.get("template_id") is not None:
         roots |= {"parameters"}
-    yield from _value(draft, _place(draft, roots, node_id), node.get("config"), f"{at}/config")
+    yield from _config(draft, _place(draft, roots, node_id), node, f"{at}/config")
     if isinstance(node.get("when"), str):
         yield from _condition(draft, _place(draft, IN_RUN, node_id), node["when"], f"{at}/when")
     yield from _value(draft, _place(draft, IN_RUN, node_id), node.get("cache"), f"{at}/cache")
     undo = node.get("compensate") or {}
     place = _place(draft, IN_STEP, node_id, itself=True)
     yield from _value(draft, place, undo.get("config"), f"{at}/compensate/config")
+
+
+def _config(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> Iterator[Fault]:
+    """A map's list is read before there is an item; all else of its config once for each."""
+    config = node.get("config")
+    if node.get("type") != "map" or not isinstance(config, Mapping):
+        yield from _value(draft, place, config, at)
+        return
+    step = step_of(node) or {}
+    item = replace(place, roots=place.roots | OF_ITEM | OF_TYPE.get(str(step.get("type")), frozenset()))
+    for name, value in config.items():
+        yield from _value(draft, place if name == "items" else item, value, at + pointer_of([name]))
 
 
 def _place(draft: Draft, roots: frozenset[str], node_id: str, *, itself: bool = False) -> Place:

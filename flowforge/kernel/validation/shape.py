@@ -80,6 +80,14 @@ _NODE: Final[Schema] = {
         nullable=False,
     ),
 }
+ITEM_STEP: Final[Schema] = _object(  # what a map does for an item: a node without a place in the graph
+    {
+        name: _NODE["properties"][name]
+        for name in ("id", "name", "type", "config", "retry", "timeout", "priority", "on_error", "queue", "cache")
+    },
+    ["type"],
+    nullable=False,
+)
 _EDGE: Final = _object(
     {
         "source": {"type": "string"},

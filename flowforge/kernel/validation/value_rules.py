@@ -14,15 +14,15 @@ _RETRY_DURATIONS = ("initial_delay", "max_delay")
 def faults(draft: Draft) -> Iterator[Fault]:
     """Everything wrong with single values."""
     for index, node in draft.nodes:
-        yield from _node(draft, index, node)
+        yield from node_faults(draft, node, f"/nodes/{index}")
     for found in draft.config_faults.values():
         yield from found
     yield from _run_config(draft.config)
     yield from _input_schema(draft)
 
 
-def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
-    at = f"/nodes/{index}"
+def node_faults(draft: Draft, node: Mapping[str, Any], at: str) -> Iterator[Fault]:
+    """What is wrong with the values of a node, its config aside."""
     if "type" in node:
         yield from _step_type(draft, node["type"], f"{at}/type")
     yield from _positive(node, "timeout", at)
