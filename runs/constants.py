@@ -6,6 +6,7 @@ from typing import Final
 MAX_BATCH: Final = 1000  # runs that one call starts, in one transaction
 MAX_INLINE_STEPS: Final = 1000  # a run of more leaves `steps` out of its detail and pages them
 MAX_MERGED_PROJECTS: Final = 20  # a listing over more is sorted by the database rather than merged here
+NO_ITEM: Final = -1  # `index` of a step that is not an item of a `map`
 LOG_TAIL: Final = 20  # newest log lines that a step shows
 MAX_WAIT_SECONDS: Final = 60.0
 RING_BEFORE: Final = timedelta(seconds=10)  # a run that is due so soon is looked at now, and then begun to the moment

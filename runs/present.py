@@ -18,11 +18,13 @@ from flowforge.core.ids import step_id
 from flowforge.core.json import Json
 from flowforge.kernel.definition import Node
 from flowforge.kernel.states import ENDED_RUN_STATUSES
+from runs.constants import NO_ITEM
 from runs.models import Run
 
 Key = uuid.UUID | str
 JsonText = str | None
 Shown = dict[str, Json]
+Place = tuple[Node, int]  # what a step does, and of which item of a `map`: NO_ITEM of a node of the graph
 
 
 class RunRow(NamedTuple):
@@ -62,6 +64,7 @@ class StepRow(NamedTuple):
 
     id: Key
     node_id: str
+    index: int  # type: ignore[assignment]  # a row's own: nobody asks it for tuple.index
     status: str
     attempt: int
     inputs: JsonText
@@ -127,15 +130,15 @@ def run(row: RunRow) -> Shown:
     }
 
 
-def steps(run_row: RunRow, nodes: Iterable[Node], rows: Iterable[StepRow], logs: Iterable[LogRow]) -> list[Shown]:
-    """The steps of some nodes of a run, in the nodes' order; `logs` oldest first."""
-    by_node = {row.node_id: row for row in rows}
+def steps(run_row: RunRow, places: Iterable[Place], rows: Iterable[StepRow], logs: Iterable[LogRow]) -> list[Shown]:
+    """Some steps of a run, in the order of `places`; `logs` oldest first."""
+    by_place = {(row.node_id, row.index): row for row in rows}
     lines: dict[Key, list[Shown]] = {}
     for line in logs:
         lines.setdefault(line.step_id, []).append(log(line))
     return [
-        _step(node, row, lines.get(row.id, [])) if (row := by_node.get(node.id)) else _unbegun(node, run_row)
-        for node in nodes
+        _step(node, row, lines.get(row.id, [])) if (row := by_place.get((node.id, index))) else _unbegun(node, run_row)
+        for node, index in places
     ]
 
 
@@ -166,9 +169,11 @@ _columns_of = attrgetter(*("workflow.name" if name == "workflow_name" else name 
 
 
 def _step(node: Node, row: StepRow, logs: Sequence[Shown]) -> Shown:
+    item = {} if row.index == NO_ITEM else {"index": row.index}
     return {
         "id": key(row.id),
         "node_id": node.id,
+        **item,
         "name": node.name or node.id,
         "type": node.type,
         "status": row.status,
@@ -191,6 +196,7 @@ def _unbegun(node: Node, run_row: RunRow) -> Shown:
     row = StepRow(
         id=step_id(uuid_of(run_row.id), node.id),
         node_id=node.id,
+        index=NO_ITEM,
         status="cancelled" if run_row.status in ENDED_RUN_STATUSES else "pending",
         attempt=0,
         inputs=None,

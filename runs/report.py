@@ -24,7 +24,8 @@ def report(run: Run, page: int) -> dict[str, Any]:
     row = selectors.read_run(run.pk)
     if row is None:  # it was deleted a moment ago
         return {}
-    pages = max(1, -(-row.steps_total // STEPS_A_PAGE))
+    count = len(selectors.step_places(row))
+    pages = max(1, -(-count // STEPS_A_PAGE))
     page = min(max(page, 1), pages)
     found = selectors.page_of_steps(row, PageParams(listing=b"", limit=STEPS_A_PAGE, page=page))
     steps = _plain(found.rows)
@@ -41,6 +42,7 @@ def report(run: Run, page: int) -> dict[str, Any]:
         "page": page,
         "pages": pages,
         "first_step": (page - 1) * STEPS_A_PAGE + 1,
+        "step_count": count,
         "last_step": (page - 1) * STEPS_A_PAGE + len(steps),
         "events": [{**event, **_cause(event["data"])} for event in events[-HISTORY_LENGTH:]],
         "history_is_cut": run.event_seq > HISTORY_WINDOW or len(events) > HISTORY_LENGTH,
@@ -66,7 +68,7 @@ def _starter(actor: str) -> str:
 
 
 def _picture(row: Any, steps: Iterable[Shown]) -> Any:
-    states = {step["node_id"]: step["status"] for step in steps}
+    states = {step["node_id"]: step["status"] for step in steps if "index" not in step}
     return shown.picture(selectors.definition_of_run(row), states)
 
 

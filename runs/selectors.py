@@ -6,26 +6,23 @@ from functools import cache, lru_cache
 from typing import NamedTuple, cast
 
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 
 from flowforge.api.caller import Caller
 from flowforge.api.pagination import Page, PageParams, page_of, page_of_merged, slice_of
 from flowforge.core import ids
 from flowforge.core.errors import NotFound
 from flowforge.events.schemas import STEP_LOG
-from flowforge.kernel.definition import Definition, Node
+from flowforge.kernel.definition import Definition
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import ScopedQuerySet
 from runs import present
-from runs.constants import LOG_TAIL, MAX_INLINE_STEPS, MAX_MERGED_PROJECTS
+from runs.constants import LOG_TAIL, MAX_INLINE_STEPS, MAX_MERGED_PROJECTS, NO_ITEM
 from runs.models import Run, RunEvent, StepRun
-from runs.present import EventRow, Key, LogRow, RunRow, Shown, StepRow
+from runs.present import EventRow, Key, LogRow, Place, RunRow, Shown, StepRow
 from runs.raw import ByKey, raw
 from workflows.models import Workflow, WorkflowVersion
 from workflows.selectors import definition_of
-
-_NO_ITEM = -1  # `index` of a step that is not an item of a `map`
-
 
 # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -80,11 +77,18 @@ def live_runs(workflow_id: uuid.UUID) -> QuerySet[Run]:
 
 
 def show_run(row: RunRow, *, with_steps: bool = True) -> Shown:
-    """A run in full: two more queries with its steps. One of very many steps leaves them to `page_of_steps`."""
+    """A run in full: two more queries with its steps. One of very many steps leaves them to `page_of_steps`.
+
+    Items of maps are left out where there are very many steps altogether.
+    """
     shown = present.run(row)
     if with_steps and row.steps_total <= MAX_INLINE_STEPS:
-        begun = _STEPS.rows(present.uuid_of(row.id))
-        shown["steps"] = present.steps(row, definition_of_run(row).nodes, begun, _log_tails(begun))
+        places = step_places(row)
+        if len(places) > MAX_INLINE_STEPS:
+            places = _nodes(row)
+        with_items = len(places) > row.steps_total
+        begun = (_STEPS_AND_ITEMS if with_items else _STEPS).rows(present.uuid_of(row.id))
+        shown["steps"] = present.steps(row, places, begun, _log_tails(begun))
     return shown
 
 
@@ -93,7 +97,7 @@ def show_new_run(run: Run) -> Shown:
     row = present.row_of(run)
     shown = present.run(row)
     if row.steps_total <= MAX_INLINE_STEPS:
-        shown["steps"] = present.steps(row, definition_of_run(row).nodes, [], [])
+        shown["steps"] = present.steps(row, _nodes(row), [], [])
     return shown
 
 
@@ -142,10 +146,26 @@ def version_id_of(workflow_id: uuid.UUID, number: int) -> uuid.UUID:
 # --- steps and their logs -----------------------------------------------------------------------------------------
 
 
+def step_places(row: RunRow) -> Sequence[Place]:
+    """All steps of a run in the definition's order, those that have not begun too; a map's items follow it.
+
+    One look into the index `step_once` for each map.
+    """
+    definition, run_id = definition_of_run(row), present.uuid_of(row.id)
+    if not definition.maps:
+        return _nodes(row)
+    places: list[Place] = []
+    for node in definition.nodes:
+        places.append((node, NO_ITEM))
+        if node.each is not None:
+            places.extend((node.each.step, index) for index in range(_items_begun(run_id, node.id)))
+    return places
+
+
 def page_of_steps(row: RunRow, params: PageParams) -> Page:
-    """A page of a run's steps in the definition's order, those that have not begun too."""
-    nodes = slice_of(definition_of_run(row).nodes, params)
-    return Page(rows=_show_nodes(row, nodes.rows), meta=nodes.meta)
+    """A page of `step_places`."""
+    places = slice_of(step_places(row), params)
+    return Page(rows=_show_places(row, places.rows), meta=places.meta)
 
 
 def page_of_logs(row: RunRow, step_id: uuid.UUID, params: PageParams) -> Page:
@@ -165,11 +185,23 @@ def _require_step(row: RunRow, wanted: uuid.UUID) -> None:
         raise NotFound
 
 
-def _show_nodes(row: RunRow, nodes: Sequence[Node]) -> list[Shown]:
+def _nodes(row: RunRow) -> list[Place]:
+    """The steps of a run without items."""
+    return [(node, NO_ITEM) for node in definition_of_run(row).nodes]
+
+
+def _items_begun(run_id: uuid.UUID, node_id: str) -> int:
+    """Items of a map begin in their order."""
+    steps = StepRun.objects.filter(run_id=run_id, node_id=node_id)
+    newest: int | None = steps.aggregate(newest=Max("index"))["newest"]
+    return 0 if newest is None else newest + 1
+
+
+def _show_places(row: RunRow, places: Sequence[Place]) -> list[Shown]:
     run_id = present.uuid_of(row.id)
-    step_ids = [ids.step_id(run_id, node.id) for node in nodes]
+    step_ids = [ids.step_id(run_id, node.id, None if index == NO_ITEM else index) for node, index in places]
     begun = list(raw(StepRun.objects.filter(id__in=step_ids).order_by(), StepRow))
-    return present.steps(row, nodes, begun, _log_tails(begun))
+    return present.steps(row, places, begun, _log_tails(begun))
 
 
 def _log_tails(steps: Sequence[StepRow]) -> list[LogRow]:
@@ -221,4 +253,5 @@ def newest_transitions(run_id: uuid.UUID, *, newest: int, window: int) -> list[S
 
 _RUN = ByKey(RunRow, lambda run_id: named_runs().filter(id=run_id).order_by())
 _WORKFLOW = ByKey(_WorkflowRow, lambda workflow_id: Workflow.objects.filter(id=workflow_id).order_by())
-_STEPS = ByKey(StepRow, lambda run_id: StepRun.objects.filter(run_id=run_id, index=_NO_ITEM).order_by())
+_STEPS = ByKey(StepRow, lambda run_id: StepRun.objects.filter(run_id=run_id, index=NO_ITEM).order_by())
+_STEPS_AND_ITEMS = ByKey(StepRow, lambda run_id: StepRun.objects.filter(run_id=run_id).order_by())

@@ -80,7 +80,7 @@ class Map(BaseStep):
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
         found = [
             Fault(pointer=f"/{field}", code="not_a_constant", detail="this is decided when the workflow is saved")
-            for field in ("max_concurrency", "on_error")
+            for field in ("step", "max_concurrency", "on_error")
             if holds_expression(config.get(field))
         ]
         if ("step" in config) == ("workflow_id" in config):

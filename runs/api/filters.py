@@ -20,7 +20,7 @@ from runs.present import RunRow
 
 METADATA_PREFIX: Final = "metadata."
 REPEATABLE: Final = ("status",)
-OF_ONE_PROJECT: Final = ("workflow_id", "project_id")  # what fits them is of one project
+OF_ONE_PROJECT: Final = ("workflow_id", "project_id", "parent_run_id")  # what fits them is of one project
 
 
 def filtered(runs: QuerySet[Run, RunRow], query: QueryDict) -> QuerySet[Run, RunRow]:
@@ -85,6 +85,7 @@ FILTERS: Final[Mapping[str, Callable[[str, str], Q]]] = {
     "status": _status,
     "workflow_id": _of("workflow_id"),
     "project_id": _of("project_id"),
+    "parent_run_id": _of("parent_run_id"),
     "trigger": _trigger,
     "created_after": _created_after,
     "created_before": _created_before,

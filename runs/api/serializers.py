@@ -114,6 +114,7 @@ class LogShown(serializers.Serializer[Any]):
 class StepShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     node_id = serializers.CharField()
+    index = serializers.IntegerField(required=False, help_text="Of an item of a map alone: its place in the list.")
     name = serializers.CharField()
     type = serializers.CharField()
     status = serializers.ChoiceField(choices=STEP_STATUSES)

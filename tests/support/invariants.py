@@ -43,6 +43,7 @@ class StepRow:
     id: str
     run_id: str
     node_id: str
+    index: int  # of a map's item; -1: a node
     status: str
     attempt: int
     max_attempts: int
@@ -159,14 +160,15 @@ def _leases(story: Story) -> Iterator[str]:
 def _counters(story: Story) -> Iterator[str]:
     """The run's counters are those of its steps."""
     run = story.run
-    if len(story.steps) != run.steps_total:
-        yield f"{len(story.steps)} of {run.steps_total} steps have a row"
+    nodes = [step for step in story.steps if step.index == -1]
+    if len(nodes) != run.steps_total:
+        yield f"{len(nodes)} of {run.steps_total} steps have a row"
     for status, counted in (
         ("completed", run.steps_completed),
         ("failed", run.steps_failed),
         ("skipped", run.steps_skipped),
     ):
-        found = sum(step.status == status for step in story.steps)
+        found = sum(step.status == status for step in nodes)
         if found != counted:
             yield f"steps_{status} is {counted} of {found}"
     retries = sum(event.event == "step.retrying" and "error" in event.data for event in story.events)
@@ -179,7 +181,8 @@ def _counters(story: Story) -> Iterator[str]:
 
 def _rows(url: str, table: str, kind: type, order: str) -> Iterator[dict[str, Any]]:
     columns = list(kind.__annotations__)
-    query = f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}"
+    names = ", ".join(f'"{column}"' for column in columns)
+    query = f"SELECT {names} FROM {table} ORDER BY {order}"
     for row in _fetch(url, query):
         yield {name: _plain(name, value) for name, value in zip(columns, row, strict=True)}
 

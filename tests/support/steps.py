@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flowforge.steps.base import CancelToken, Context, LogLevel, Outcome, StepSettings, StepType
+from flowforge.steps.base import CancelToken, Context, LogLevel, Outcome, StartRefused, StepSettings, StepType
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -21,6 +21,7 @@ class Attempt:
     allow: Sequence[str] = LOOPBACK
     file_roots: Sequence[Path] = ()
     timeout_seconds: float | None = None
+    started: list[tuple[str, Mapping[str, Any], bool]] = field(default_factory=list)  # runs that the step started
     traceparent: str = ""
     lines: list[tuple[LogLevel, str]] = field(default_factory=list)
     cancel: CancelToken = field(default_factory=CancelToken)
@@ -49,7 +50,15 @@ class Attempt:
             log=self.log,
             settings=StepSettings(home=self.home, allow_private_targets=self.allow, file_roots=self.file_roots),
             traceparent=self.traceparent,
+            start_run=self.start_run,
         )
+
+    def start_run(self, workflow_id: str, inputs: Mapping[str, Any], awaited: bool) -> str:
+        """Starts what it is asked for, unless it is `gone`."""
+        if workflow_id == "gone":
+            raise StartRefused("not_found", "There is no such workflow.")
+        self.started.append((workflow_id, inputs, awaited))
+        return f"run-of-{workflow_id}"
 
     def run(self, step_type: StepType, config: Mapping[str, Any]) -> Outcome:
         return step_type.run(self.context(config))

@@ -33,7 +33,8 @@ def test_it_works_and_rejects_what_is_not_upstream(text: str, code: str | None) 
 
 @pytest.mark.parametrize("node_type", ["map", "transform"])
 def test_a_map_gives_its_step_an_item_and_an_index(node_type: str) -> None:
-    document = {"nodes": [step(type=node_type, config={"step": {"config": {"x": "{{ item }} {{ index }}"}}})]}
+    inner = {"type": "transform", "config": {"x": "{{ item }} {{ index }}"}}
+    document = {"nodes": [step(type=node_type, config={"items": [], "step": inner})]}
     assert bool(faults_of(document)) == (node_type != "map")
 
 

@@ -159,7 +159,11 @@ def test_rendered_configs_are_taken_at_their_word() -> None:
 
 @pytest.mark.parametrize("step_type", module.BUILT_IN, ids=lambda step_type: step_type.name)
 def test_every_field_may_be_an_expression(step_type: Any) -> None:
-    alternatives = {"delay": [{"duration"}, {"until"}], "python": [{"inputs"}]}
+    alternatives = {
+        "delay": [{"duration"}, {"until"}],
+        "map": [{"items", "workflow_id", "inputs"}],
+        "python": [{"inputs"}],
+    }
     properties = set(step_type.config_schema["properties"])
     fixed = {"python": {"code": "def main():\n    pass"}}.get(step_type.name, {})
     for fields in alternatives.get(step_type.name, [properties - {"body"}]):

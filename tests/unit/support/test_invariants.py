@@ -21,7 +21,9 @@ RUN = RunRow(
     lease_expires_at=None,
     wake_at=None,
 )
-STEP = StepRow(id="s", run_id="r", node_id="a", status="completed", attempt=1, max_attempts=1, lease_expires_at=None)
+STEP = StepRow(
+    id="s", run_id="r", node_id="a", index=-1, status="completed", attempt=1, max_attempts=1, lease_expires_at=None
+)
 
 
 def told(*events: str, **data: Any) -> list[EventRow]:
