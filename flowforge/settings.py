@@ -253,6 +253,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.projects.services.people.purge_families",
     "flowforge.api.rates.purge",
     "runs.services.dedupe.purge",
+    "runs.services.cache.purge",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives

@@ -193,3 +193,22 @@ class DedupeKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class CachedOutput(models.Model):
+    """What a step with `cache` gave: runs.services.cache says whose, and for whom it is good."""
+
+    id = models.BigAutoField(primary_key=True)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64)  # SHA-256 of the step's type, its config as written, its rendered key
+    output = models.JSONField(null=True)
+    branch = models.CharField(max_length=200, null=True)  # noqa: DJ001  null is "no branch"
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["workflow", "digest"], name="cached_once")]
+        indexes = [models.Index(fields=["expires_at"], name="cached_expiry")]  # the cleaning's query
+
+    def __str__(self) -> str:
+        return self.digest

@@ -333,7 +333,7 @@ class Drive:
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
-            along=self.ending.tell if self.state.ended else None,
+            along=self.ending.along if self.state.ended else None,
         )
         failpoint("commit.after")
         self.journal.clear()

@@ -44,8 +44,12 @@ class Ending:
         if self._abandoned:
             cancel_children(self._abandoned)
 
-    def tell(self) -> None:
-        """Within the transaction that ends the run."""
+    @property
+    def along(self) -> Callable[[], None] | None:
+        """What has to be done within the transaction that ends the run."""
+        return self._tell if self._run.awaited or self._on_failure is not None else None
+
+    def _tell(self) -> None:
         relatives.wake_waiting(self._run)
         if self._on_failure is not None and self._error is not None:
             relatives.start_on_failure(self._run, self._on_failure, self._error)

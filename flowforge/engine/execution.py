@@ -14,6 +14,7 @@ from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor, secrets_in
 from flowforge.engine import relatives
+from flowforge.engine.cache import Cached
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
@@ -58,6 +59,7 @@ class Execution:
         self._lines: list[EventRow] = []
         self._line_count = self._byte_count = 0
         self.inputs_stored = False
+        self.cached: Cached | None = None
 
     @property
     def ends_at(self) -> float | None:
@@ -96,6 +98,7 @@ class Execution:
         try:
             step_type = self.plan.step_type(self.node)
             self.config = self.plan.config(self.node).render(scope)
+            self.cached = Cached.of(self.run, self.plan, self.node, scope)
         except UnknownStepType as error:
             return Failed(code="unknown_step_type", message=f"No step type {error} is installed here.", retryable=False)
         except ExpressionError as error:
@@ -107,11 +110,16 @@ class Execution:
         return self._refusal(step_type)
 
     def perform(self) -> Result:
-        """Do it, here and now. Never raises: whatever happens is a result."""
+        """Do it, here and now, unless its output is cached. Never raises: whatever happens is a result."""
         self.began = time.monotonic()
+        known = self.cached.find() if self.cached is not None else None
+        if known is not None:
+            return Result(outcome=known, inputs=self.inputs, reason="cached")
         failpoint("step.before_effect")
         outcome = self._outcome()
         failpoint("step.after_effect")
+        if self.cached is not None and isinstance(outcome, Completed):
+            self.cached.keep(outcome)
         dropped = False
         if self.cancel.is_set and not isinstance(outcome, Completed | Waiting):
             outcome, dropped = self._stopped()  # it failed because it was stopped

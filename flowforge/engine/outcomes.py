@@ -25,6 +25,7 @@ class Result:
     dropped: bool = False  # it was stopped and the driver says why: nothing to record here
     inputs: Json = None  # the rendered config, masked
     logs: list[EventRow] = field(default_factory=list)  # lines not stored yet
+    reason: str | None = None  # of a completion without execution: `cached`
 
 
 def conclude(
@@ -41,7 +42,7 @@ def conclude(
     row.has_output = True
     outcome = _bounded(row, outcome)
     if isinstance(outcome, Completed):
-        event = _complete(row, outcome, now)
+        event = _complete(row, outcome, now, result.reason)
     elif isinstance(outcome, Waiting):
         event = _wait(row, outcome, now)
     else:
@@ -53,10 +54,11 @@ def duration_ms(row: StepRow, now: datetime) -> int:
     return round((now - (row.started_at or now)).total_seconds() * 1000)
 
 
-def _complete(row: StepRow, outcome: Completed, now: datetime) -> EventRow:
+def _complete(row: StepRow, outcome: Completed, now: datetime, reason: str | None) -> EventRow:
     row.status, row.output, row.branch, row.error = "completed", outcome.output, _label(outcome.branch), None
     row.finished_at = now
-    extra = {} if outcome.branch is None else {"branch": outcome.branch}
+    told = {"branch": row.branch, "reason": reason}
+    extra = {name: value for name, value in told.items() if value is not None}
     return _event(row, "step.completed", now, duration_ms=duration_ms(row, now), **extra)
 
 

@@ -26,6 +26,7 @@ class Plan:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self._configs: dict[tuple[str, bool], Template] = {}
+        self._cache_keys: dict[tuple[str, bool], Template] = {}
         self._expressions: dict[str, Expression] = {}
         self._output: Template | None = None
         self._on_failure: Template | None = None
@@ -46,6 +47,15 @@ class Plan:
         if template is None:
             config = dict(node.config) if node.each is None else {"items": node.config["items"]}
             template = self._configs[node.id, node.is_item] = compile_template(config)
+        return template
+
+    def cache_key(self, node: Node) -> Template | None:
+        """What of a step is to be the same for its output to be taken again; None: it is never."""
+        if node.cache is None or self.is_pure(node):
+            return None
+        template = self._cache_keys.get((node.id, node.is_item))
+        if template is None:
+            template = self._cache_keys[node.id, node.is_item] = compile_template(node.cache.key)
         return template
 
     def expression(self, text: str) -> Expression:

@@ -38,7 +38,8 @@ _MADE = (
 _CHANGED = (
     "changed AS (UPDATE runs_steprun s SET "
     + ", ".join(f'"{column}" = v."{column}"' for column in _STATE)
-    + ", items = COALESCE(v.items, s.items), inputs = COALESCE(v.inputs, s.inputs), output = CASE WHEN v.has_output THEN v.output ELSE s.output END "
+    + ", items = COALESCE(v.items, s.items), inputs = COALESCE(v.inputs, s.inputs)"
+    + ", output = CASE WHEN v.has_output THEN v.output ELSE s.output END "
     + "FROM run, "
     + _recordset(_TYPES | {"has_output": "bool", "stored_status": "text", "stored_token": "bigint"})
     + " WHERE s.id = v.id AND s.status = v.stored_status AND s.lease_token = v.stored_token RETURNING 1)"
