@@ -72,10 +72,18 @@ def fan(first: Node, *middle: Node) -> dict[str, Any]:
     return {"nodes": [first, *middle, transform("join")], "edges": edges}
 
 
+def mapping(node_id: str, count: int) -> Node:
+    """The same work for each of `count` items, five at a time."""
+    step = {"type": "work", "config": {"seconds": 0.02}}
+    config = {"items": list(range(count)), "step": step, "max_concurrency": 5}
+    return {"id": node_id, "type": "map", "config": config}
+
+
 MIXED: Mapping[str, dict[str, Any]] = {
     "chain": chain(*(work(f"s{n}") for n in range(6))),
     "fan": fan(transform("first"), *(work(f"s{n}", 0.03) for n in range(8))),
     "processes": fan(work("first"), python("left"), python("right")),
+    "mapping": chain(transform("first"), mapping("each", 12), work("after")),
     "waiting": chain(work("before"), delay("pause", "300ms"), work("after")),
     "retrying": fan(transform("first"), flaky("left"), flaky("right"), work("steady")),
 }
