@@ -79,11 +79,16 @@ def mapping(node_id: str, count: int) -> Node:
     return {"id": node_id, "type": "map", "config": config}
 
 
+CHILD = chain(work("child", 0.01), delay("rest", "50ms"))
+CHILDREN: Node = {"id": "runs", "type": "map", "config": {"items": [{}, {}, {}], "workflow_id": "{{ inputs.child }}"}}
+ONE_CHILD: Node = {"id": "run", "type": "workflow", "config": {"workflow_id": "{{ inputs.child }}"}}
+
 MIXED: Mapping[str, dict[str, Any]] = {
     "chain": chain(*(work(f"s{n}") for n in range(6))),
     "fan": fan(transform("first"), *(work(f"s{n}", 0.03) for n in range(8))),
     "processes": fan(work("first"), python("left"), python("right")),
     "mapping": chain(transform("first"), mapping("each", 12), work("after")),
+    "children": chain(CHILDREN, ONE_CHILD, work("after")),
     "waiting": chain(work("before"), delay("pause", "300ms"), work("after")),
     "retrying": fan(transform("first"), flaky("left"), flaky("right"), work("steady")),
 }
@@ -91,10 +96,10 @@ MIXED: Mapping[str, dict[str, Any]] = {
 
 def start_mixed(client: Client, each: int) -> list[str]:
     """Start `each` runs of every kind; their ids."""
-    ids = []
+    ids, child = [], client.create("child", CHILD)
     for name, definition in MIXED.items():
         workflow = client.create(name, definition)
-        items = [{"inputs": {}} for _ in range(each)]
+        items = [{"inputs": {"child": child}} for _ in range(each)]
         answers = client.call("POST", f"/v1/workflows/{workflow}/runs:batch", {"items": items})["data"]
         ids += [answer["run"]["id"] for answer in answers]
     return ids
