@@ -8,7 +8,8 @@ from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.jsonschema import SchemaError, compile_schema
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Waiting
-from flowforge.steps.values import deadline, faults_of_duration, holds_expression
+from flowforge.steps.bounds import bounded, deadline
+from flowforge.steps.values import faults_of_duration, holds_expression
 
 Decision = Literal["approved", "rejected", "expired"]
 
@@ -69,13 +70,13 @@ class Approval(BaseStep):
     def run(self, context: Context) -> Outcome:
         config = context.config
         try:
-            until = deadline(config, context.now)
+            until = deadline(context)
             compile_schema(config.get("form", {}))
         except ValueError as error:  # a SchemaError is one
             return Failed(code="invalid_config", message=str(error), retryable=False)
         asks = {name: config[name] for name in ("title", "instructions", "form", "assignees") if name in config}
         then = decided(_ON_TIMEOUT[config.get("on_timeout", "fail")], by=None, data={})
-        return Waiting(until=until, then=then, waits_for=WAITS_FOR, asks=asks)
+        return bounded(Waiting(until=until, then=then, waits_for=WAITS_FOR, asks=asks), context)
 
 
 def decided(decision: Decision, *, by: str | None, data: Json) -> Completed:

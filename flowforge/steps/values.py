@@ -1,7 +1,6 @@
 """Rendered values as steps read them: what counts as true, and how a value is written as text."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flowforge.core import json
@@ -46,10 +45,3 @@ def faults_of_duration(config: Mapping[str, Any], field: str) -> list[Fault]:
     except ValueError as error:
         return [Fault(pointer=f"/{field}", code="invalid_duration", detail=str(error))]
     return []
-
-
-def deadline(config: Mapping[str, Any], now: datetime) -> datetime | None:
-    """When the config's `timeout` is up; None without one. Raises ValueError, with a message for people."""
-    if "timeout" not in config:
-        return None
-    return now + timedelta(seconds=durations.parse(config["timeout"]))

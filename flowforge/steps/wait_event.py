@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from flowforge.core.errors import Fault
-from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Waiting
-from flowforge.steps.values import EVENT_NAME, deadline, faults_of_duration
+from flowforge.steps.base import BaseStep, Context, Failed, Kind, Outcome, Waiting
+from flowforge.steps.bounds import bounded, deadline
+from flowforge.steps.values import EVENT_NAME, faults_of_duration
 
 PREFIX: Final = "event:"  # of `waits_for`, before the event's name
 
@@ -41,8 +42,8 @@ class WaitEvent(BaseStep):
     def run(self, context: Context) -> Outcome:
         event = context.config["event"]
         try:
-            until = deadline(context.config, context.now)
+            until = deadline(context)
         except ValueError as error:
             return Failed(code="invalid_config", message=str(error), retryable=False)
         late = Failed(code="timeout", message=f"No event {event} that matches came in time.", retryable=False)
-        return Waiting(until=until, then=Completed() if until is None else late, waits_for=PREFIX + event)
+        return bounded(Waiting(until=until, then=late, waits_for=PREFIX + event), context)

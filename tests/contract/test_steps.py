@@ -80,7 +80,11 @@ CASES: dict[str, Case] = {
     ),
     "wait_event": Case(
         good=lambda _: {"event": "order.paid", "match": "{{ payload.n > 1 }}"},
-        bad={"/event": {"event": "order.*"}, "/match": {"event": "a", "match": 1}, "/timeout": {"event": "a", "timeout": "-"}},
+        bad={
+            "/event": {"event": "order.*"},
+            "/match": {"event": "a", "match": 1},
+            "/timeout": {"event": "a", "timeout": "soon"},
+        },
     ),
     "emit": Case(
         good=lambda _: {"event": "order.paid", "payload": {"order": 1}},
