@@ -48,7 +48,7 @@ class Waiting:
     until: datetime | None  # None: it waits for someone outside alone
     then: "Completed | Failed" = Completed()  # the outcome once `until` has come
     waits_for: str = "time"  # `time`, or what someone outside has to bring: `approval`, `event:<name>` …
-    asks: Mapping[str, Json] = field(default_factory=dict)  # what whoever ends the wait has to know
+    asks: Mapping[str, Json] = field(default_factory=dict)  # what whoever ends the wait has to know; kept with the step
 
 
 Outcome = Completed | Failed | Waiting

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from flowforge.core.errors import Fault
+from flowforge.kernel.expressions import ExpressionError, compile_expression
 from flowforge.steps.base import BaseStep, Context, Failed, Kind, Outcome, Waiting
 from flowforge.steps.bounds import bounded, deadline
 from flowforge.steps.values import EVENT_NAME, faults_of_duration
@@ -40,10 +41,15 @@ class WaitEvent(BaseStep):
         return faults_of_duration(config, "timeout")
 
     def run(self, context: Context) -> Outcome:
-        event = context.config["event"]
+        event, match = context.config["event"], context.config.get("match")
         try:
             until = deadline(context)
+            if match is not None:
+                compile_expression(match)
         except ValueError as error:
             return Failed(code="invalid_config", message=str(error), retryable=False)
+        except ExpressionError as error:
+            return Failed(code=error.code, message=error.message, retryable=False)
+        asks = {} if match is None else {"match": match}
         late = Failed(code="timeout", message=f"No event {event} that matches came in time.", retryable=False)
-        return bounded(Waiting(until=until, then=late, waits_for=PREFIX + event), context)
+        return bounded(Waiting(until=until, then=late, waits_for=PREFIX + event, asks=asks), context)

@@ -99,7 +99,9 @@ class OverrideBody(OutputBody):
 class PublishBody(StrictSerializer):
     """What `/v1/events` takes."""
 
-    event = serializers.RegexField(rf"^{EVENT_NAME}\Z", help_text="Its name, such as `order.paid`.")
+    event = serializers.RegexField(
+        rf"^{EVENT_NAME}\Z", trim_whitespace=False, help_text="Its name, such as `order.paid`."
+    )
     payload = ObjectField(required=False, help_text="What it says.")
     dedupe_key = serializers.CharField(
         required=False,

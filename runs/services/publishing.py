@@ -5,6 +5,7 @@ says so (`started_at`); what was published before doesn't count. Each step takes
 holds; an event may end any number of steps.
 """
 
+import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
+from django.db import DatabaseError
 from django.db.models import F, Q
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
 
@@ -26,12 +28,13 @@ from flowforge.steps.wait_event import PREFIX
 from runs.models import Run, StepRun
 from runs.services.outside import resolve_step
 from runs.waits import OLDEST_FIRST, waiting_steps
-from workflows.selectors import definition_of
 
 PAGE: Final = 500  # waiting steps that are held against an event at a time
 LOOK_BACK: Final = timedelta(seconds=60)  # within it, the row of a step that began to wait is on disk
 UNMATCHED_AFTER: Final = timedelta(seconds=10)  # an event that is not matched by then has lost its publisher
-_COLUMNS: Final = ("id", "run_id", "node_id", "started_at", "run__version_id")
+log = logging.getLogger("flowforge.events")
+
+_COLUMNS: Final = ("id", "run_id", "started_at", "then")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +127,13 @@ def resume_matching(now: datetime, limit: int = 100) -> int:
     """Match the events whose publishers have died on the way; says how many. Any number may do so at once."""
     events = unmatched_events(before=now - UNMATCHED_AFTER, limit=limit)
     for event in events:
-        match_event(event=event, created=False)
+        try:
+            match_event(event=event, created=False)
+        except DatabaseError:
+            raise  # the database will be back, and the event is still there
+        except Exception:
+            log.exception("event %s: it cannot be matched, and is left at that", event.id)
+            note_matched(event=event, count=0)
     return len(events)
 
 
@@ -141,12 +150,12 @@ def _pages(event: Event, until: datetime | None) -> Iterator[list[_Listener]]:
             yield [_listener(row) for row in rows]
         if len(rows) < PAGE:
             return
-        seen = (rows[-1][3], rows[-1][0])
+        seen = (rows[-1][2], rows[-1][0])
 
 
 def _listener(row: tuple[Any, ...]) -> _Listener:
-    step_id, run_id, node_id, _, version_id = row
-    text = definition_of(version_id).by_id[node_id].config.get("match")
+    step_id, run_id, _, then = row
+    text = (then or {}).get("asks", {}).get("match")  # the step has seen to it that it parses
     return _Listener(step_id=step_id, run_id=run_id, match=None if text is None else _compiled(text))
 
 

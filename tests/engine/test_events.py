@@ -12,6 +12,7 @@ from flowforge.engine.store.rows import StepRow
 from flowforge.events.models import Event
 from flowforge.events.services import record_event
 from flowforge.projects.models import Project
+from runs.services import publishing
 from runs.services.publishing import Publication, publish_event, resume_matching
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.clock import FrozenClock
@@ -174,6 +175,29 @@ def test_an_event_whose_publisher_died_is_matched_all_the_same(
     made.drain()
     assert (fresh(run).status, fresh(later).status) == ("completed", "waiting")
     assert Event.objects.get().matched_count == 1
+
+
+def test_one_bad_event_does_not_stop_the_others(
+    flow: MakeFlow, project: Project, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = flow(nodes=[wait("a"), wait("b", event="other")])
+    run = made.run()
+    frozen_clock.advance(0.1)
+    for name in ("paid", "other"):
+        record_event(project_id=project.pk, name=name, payload={}, source="test")
+    frozen_clock.advance(11)
+    match = publishing.match_event
+
+    def but_not_paid(*, event: Event, created: bool) -> Publication:
+        if event.name == "paid":
+            die()
+        return match(event=event, created=created)
+
+    monkeypatch.setattr(publishing, "match_event", but_not_paid)
+    assert resume_matching(frozen_clock.now()) == 2
+    assert resume_matching(frozen_clock.now()) == 0
+    made.drain()
+    assert statuses(run) == {"a": "waiting", "b": "completed"}
 
 
 # --- emit ---------------------------------------------------------------------------------------------------------

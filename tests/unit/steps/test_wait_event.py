@@ -19,6 +19,18 @@ def test_it_works(tmp_path: Path) -> None:
     assert (waiting.then.code, waiting.then.retryable) == ("timeout", False)
 
 
+def test_what_it_matches_is_kept_as_it_is_written(tmp_path: Path) -> None:
+    waiting = Attempt(home=tmp_path).run(WaitEvent(), {"event": "a", "match": "{{ payload.n > 1 }}"})
+    assert isinstance(waiting, Waiting)
+    assert waiting.asks == {"match": "{{ payload.n > 1 }}"}
+
+
+def test_it_rejects_a_match_that_does_not_parse(tmp_path: Path) -> None:
+    outcome = Attempt(home=tmp_path).run(WaitEvent(), {"event": "a", "match": "payload.n >"})
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retryable) == ("expression_syntax", False)
+
+
 def test_without_a_timeout_it_waits_for_ever(tmp_path: Path) -> None:
     waiting = Attempt(home=tmp_path).run(WaitEvent(), {"event": "order.paid"})
     assert isinstance(waiting, Waiting)
