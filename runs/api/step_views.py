@@ -1,7 +1,8 @@
 """Ending steps from outside: approvals, outputs from elsewhere, forced results."""
 
 import uuid
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -12,11 +13,22 @@ from flowforge.api.pagination import page_params
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import InvalidQuery
+from flowforge.projects.models import Project
+from flowforge.projects.scoping import ScopedQuerySet, require_visible
 from runs import selectors, waits
 from runs.api import outside_docs as docs
 from runs.api.serializers import DecisionBody, OutputBody, OverrideBody
 from runs.api.views import WRITE, RunViews
+from runs.models import Run
 from runs.services import complete_step, decide_approval, override_step
+from workflows.models import Workflow
+
+# of the listing of approvals: parameter -> (column, the rows that it names one of)
+FILTERS: Final[Mapping[str, tuple[str, Callable[[], ScopedQuerySet[Any]]]]] = {
+    "project_id": ("run__project_id", Project.objects.all),
+    "workflow_id": ("run__workflow_id", Workflow.objects.all),
+    "run_id": ("run_id", Run.objects.all),
+}
 
 
 class StepActionViewSet(RunViews):
@@ -59,17 +71,19 @@ class ApprovalViewSet(ApiViewSet):
     """`/v1/approvals`: what waits for the caller."""
 
     scopes = {"list": WRITE}
-    query_params = {"list": ("project_id", "workflow_id", "run_id")}
+    query_params = {"list": tuple(FILTERS)}
 
     @extend_schema(**docs.APPROVALS)
     def list(self, request: Request) -> HttpResponse:
         found = waits.open_approvals(self.caller, WRITE)
-        for name in self.query_params["list"]:
+        for name, (path, rows) in FILTERS.items():
             if name in request.GET:
-                found = found.filter(**{name if name == "run_id" else f"run__{name}": self._id(name)})
+                found = found.filter(**{path: self._id(name)})
+                require_visible(rows(), self.caller, [request.GET[name]])
         return self.ok(waits.page_of_approvals(found, page_params(request)))
 
     def _id(self, name: str) -> uuid.UUID:
+        """Raises InvalidQuery."""
         try:
             return uuid.UUID(self.request.GET[name])
         except ValueError:
