@@ -26,7 +26,7 @@ from runs.waits import begun_step
 
 _WAITING: Final = ("waiting",)
 _NOT_RUNNING: Final = ("waiting", "retrying", "pending")
-_NOT_OF_OTHERS: Final = ("time", approval.WAITS_FOR)  # what `complete_step` leaves to the clock and to people
+_INSIDE: Final = ("time",)  # waits that the engine ends by itself: nobody outside has their output
 MISSING: Final = object()  # no data was given: `None` may be what a form asks for
 
 
@@ -56,8 +56,10 @@ def complete_step(*, run: RunRow, step_id: uuid.UUID, output: Json, caller: Call
     if step.waits_for == approval.WAITS_FOR:
         raise Conflict(detail="The step is an approval: people decide it, by :approve or :reject.")
     _require_open(step, _WAITING)
-    if step.waits_for in _NOT_OF_OTHERS:
-        raise Conflict(detail="The step waits for a time, not for anyone outside. :override ends it all the same.")
+    if step.waits_for in _INSIDE:
+        raise Conflict(
+            detail=f"The step waits for {step.waits_for}, not for anyone outside. :override ends it all the same."
+        )
     _resolve_or_refuse(step, Q(status__in=_WAITING) & _in_time(), Completed(output=output), caller)
 
 

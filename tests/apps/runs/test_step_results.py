@@ -36,7 +36,7 @@ def test_it_works(client, make_step, waits_for):
     assert set(resolution["told"]) == {"by", "actor"}
 
 
-@pytest.mark.parametrize(("waits_for", "why"), [("approval", "by :approve or :reject"), ("time", "waits for a time")])
+@pytest.mark.parametrize(("waits_for", "why"), [("approval", "by :approve or :reject"), ("time", "waits for time")])
 def test_it_rejects_to_complete_what_is_for_others(client, make_step, waits_for, why):
     step = make_step(waits_for=waits_for)
     assert why in client.post(path(step, "complete"), BODIES["complete"]).expect(409).json["detail"]
