@@ -3,7 +3,9 @@
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from flowforge.engine.store.rows import StepRow
 from flowforge.kernel.definition import Definition, Node
@@ -27,6 +29,7 @@ class Plan:
         self.definition = definition
         self._configs: dict[tuple[str, bool], Template] = {}
         self._cache_keys: dict[tuple[str, bool], Template] = {}
+        self._kept: dict[tuple[str, bool], dict[str, Any]] = {}
         self._expressions: dict[str, Expression] = {}
         self._output: Template | None = None
         self._on_failure: Template | None = None
@@ -42,12 +45,21 @@ class Plan:
         return found
 
     def config(self, node: Node) -> Template:
-        """What is rendered when a step of the node begins. Of a map the list alone: the rest is its items'."""
-        template = self._configs.get((node.id, node.is_item))
+        """The config as it is rendered, without what `render` leaves as it is written."""
+        key = (node.id, node.is_item)
+        template = self._configs.get(key)
         if template is None:
-            config = dict(node.config) if node.each is None else {"items": node.config["items"]}
-            template = self._configs[node.id, node.is_item] = compile_template(config)
+            found = step_types().get(node.type)
+            unrendered = found.unrendered if found is not None else frozenset()
+            self._kept[key] = {name: node.config[name] for name in unrendered if name in node.config}
+            rest = {name: value for name, value in node.config.items() if name not in unrendered}
+            template = self._configs[key] = compile_template(rest)
         return template
+
+    def render(self, node: Node, scope: Mapping[str, Any]) -> dict[str, Any]:
+        """The config with its expressions evaluated. Raises ExpressionError."""
+        rendered: dict[str, Any] = self.config(node).render(scope)
+        return rendered | self._kept[node.id, node.is_item]
 
     def cache_key(self, node: Node) -> Template | None:
         """What of a step is to be the same for its output to be taken again; None: it is never."""

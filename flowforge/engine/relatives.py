@@ -13,10 +13,11 @@ from django.db import transaction
 
 from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
 from flowforge.core.json import Json
-from flowforge.engine.outcomes import storable, verdict
+from flowforge.engine.outcomes import storable
 from flowforge.engine.store.children import EndedRun, ended_runs
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.kernel.runstate import Error
+from flowforge.steps import verdicts
 from flowforge.steps.base import Completed, Failed, StartRefused
 from flowforge.steps.workflow import WAITS_FOR_RUN
 from runs.models import Run
@@ -72,7 +73,7 @@ def hear(rows: Iterable[StepRow]) -> list[StepRow]:
     found = []
     for ended in ended_runs(list(waiting)):
         row = waiting[ended.id]
-        row.resolution = verdict(_outcome(row, ended))
+        row.resolution = verdicts.stored(_outcome(row, ended))
         found.append(row)
     return found
 

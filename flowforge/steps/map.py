@@ -19,6 +19,7 @@ class Map(BaseStep):
     title: ClassVar[str] = "Map"
     description: ClassVar[str] = "Does a step, or runs a workflow, for every item of a list."
     kind: ClassVar[Kind] = "pure"  # it only gives the list: what is done for an item is a step of its own
+    unrendered: ClassVar[frozenset[str]] = frozenset({"step", "workflow_id", "inputs"})  # for each item
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["items"],

@@ -10,9 +10,11 @@ from typing import Any, Final
 from flowforge.core.errors import Fault
 from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
 from flowforge.core.pointers import tokens
+from flowforge.steps.approval import Approval
 from flowforge.steps.base import StepType
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
+from flowforge.steps.emit import Emit
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
@@ -20,11 +22,23 @@ from flowforge.steps.map import Map
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
+from flowforge.steps.wait_event import WaitEvent
 from flowforge.steps.workflow import Workflow
 
 ENTRY_POINTS: Final = "flowforge.steps"
 BUILT_IN: Final[tuple[StepType, ...]] = (
-    *(Condition(), Delay(), Generic(), Http(), Map(), Python(), Switch(), Transform(), Workflow()),
+    Approval(),
+    Condition(),
+    Delay(),
+    Emit(),
+    Generic(),
+    Http(),
+    Map(),
+    Python(),
+    Switch(),
+    Transform(),
+    WaitEvent(),
+    Workflow(),
 )
 
 _ATTRIBUTES: Final = (
@@ -36,6 +50,7 @@ _ATTRIBUTES: Final = (
     "default_timeout_seconds",
     "config_schema",
     "output_schema",
+    "unrendered",
     "check",
     "branches",
     "run",

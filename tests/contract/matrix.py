@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.urls import get_resolver
 
+from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from runs.models import Run, StepRun
 from tests import factories
@@ -26,7 +27,7 @@ _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """One method of one route. `{project}`, `{workflow}`, `{run}`, `{step}`, `{key}` stand for ids."""
+    """One method of one route. `{project}`, `{workflow}`, `{run}`, `{step}`, `{key}`, `{event}` stand for ids."""
 
     scope: str
     body: Mapping[str, Any] | None = None
@@ -94,13 +95,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}:cancel": Operation(scope="runs:write", body={}),
     "POST /v1/runs/{run}:pause": Operation(scope="runs:write", body={}),
     "POST /v1/runs/{run}:resume": Operation(scope="runs:write", body={}),
+    **_reads("runs:write", "/v1/approvals"),
+    "POST /v1/runs/{run}/steps/{step}:approve": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}/steps/{step}:reject": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}/steps/{step}:complete": Operation(scope="runs:write", body={"output": 1}),
+    "POST /v1/runs/{run}/steps/{step}:override": Operation(scope="runs:write", body={"output": 1, "reason": "so"}),
+    "POST /v1/events": Operation(scope="runs:write", body={"event": "order.paid"}),
+    **_reads("runs:read", "/v1/events/{event}"),
 }
 
 CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope != PUBLIC}
 SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.scope != ANY)
-WITH_IDS: Final = sorted(name for name in CLOSED if re.search(r"\{(project|workflow|run|step|key)\}", name))
+WITH_IDS: Final = sorted(name for name in CLOSED if re.search(r"\{(project|workflow|run|step|key|event)\}", name))
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/api-keys",
+    "POST /v1/events",
     "POST /v1/workflows",
     "POST /v1/workflows:import",
     "POST /v1/workflows:validate",
@@ -125,7 +134,8 @@ def make_place(project: Project) -> Place:
     run = factories.make_run(workflow=workflow)
     step = factories.make_step(run=run)
     key, _ = factories.make_api_key(project=project, scopes=["runs:read"])
-    rows = {"project": project, "workflow": workflow, "run": run, "step": step, "key": key}
+    event = Event.objects.create(project_id=project.pk, name="order.paid", source="test")
+    rows = {"project": project, "workflow": workflow, "run": run, "step": step, "key": key, "event": event}
     return Place(ids={name: str(row.pk) for name, row in rows.items()})
 
 
@@ -145,6 +155,7 @@ def snapshot(project_id: str) -> list:
         list(WorkflowVersion.objects.filter(workflow__project_id=project_id).order_by("pk").values()),
         list(Run.objects.filter(**owned).order_by("pk").values()),
         list(StepRun.objects.filter(run__project_id=project_id).order_by("pk").values()),
+        list(Event.objects.filter(**owned).order_by("pk").values()),
     ]
 
 

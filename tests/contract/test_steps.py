@@ -33,11 +33,11 @@ class Case:
 
     good: MakeConfig
     bad: Mapping[str, Config]  # by the pointer of the one fault
-    brief: bool = False  # it is over before anybody could stop it, and shows nothing of its config
     # of those that have effects:
     failing: tuple[MakeConfig, str] | None = None  # a config, and the code it fails with
     endless: MakeConfig | None = None  # runs until it is stopped; says `busy` once it runs
     secret: MakeConfig | None = None  # holds CANARY where a secret belongs, and lets it out if anything does
+    brief: bool = False  # one short call: there is nothing to stop once it has begun
 
 
 def slow(stub: HttpStub) -> Config:
@@ -82,6 +82,31 @@ CASES: dict[str, Case] = {
         good=lambda _: {"workflow_id": "w", "inputs": {"a": 1}, "wait": False},
         bad={"/workflow_id": {}, "/wait": {"workflow_id": "w", "wait": 3}},
         failing=(lambda _: {"workflow_id": "gone"}, "not_found"),
+        secret=lambda _: {"workflow_id": "gone", "inputs": {"token": CANARY}},
+        brief=True,
+    ),
+    "approval": Case(
+        good=lambda _: {"title": "Go?", "form": {"type": "object"}, "assignees": ["ada"], "timeout": "1h"},
+        bad={
+            "/form/type": {"form": {"type": "thing"}},
+            "/assignees": {"assignees": "ada"},
+            "/timeout": {"timeout": "soon"},
+            "/on_timeout": {"on_timeout": "retry"},
+        },
+    ),
+    "wait_event": Case(
+        good=lambda _: {"event": "order.paid", "match": "{{ payload.n > 1 }}"},
+        bad={
+            "/event": {"event": "order.*"},
+            "/match": {"event": "a", "match": 1},
+            "/timeout": {"event": "a", "timeout": "soon"},
+        },
+    ),
+    "emit": Case(
+        good=lambda _: {"event": "order.paid", "payload": {"order": 1}},
+        bad={"/event": {"event": "a b"}, "/payload": {"event": "a", "payload": []}},
+        failing=(lambda _: {"event": "a", "payload": {"text": "x" * 2**20}}, "payload_too_large"),
+        secret=lambda _: {"event": "a", "payload": {"token": CANARY, "text": "x" * 2**20}},
         brief=True,
     ),
     "http": Case(
@@ -137,8 +162,7 @@ def case(step_type: StepType) -> Case:
     found = CASES[step_type.name]
     if step_type.kind == "effect":
         assert found.failing, "whatever has effects can fail"
-    if step_type.kind == "effect" and not found.brief:
-        assert found.endless, "and last"
+        assert found.brief or found.endless, "and last"
         assert found.secret, "and let a secret out"
     return found
 
@@ -153,8 +177,10 @@ def faults(step_type: StepType, config: Config) -> list[str]:
 
 
 def output_of(outcome: Outcome) -> Any:
-    """What it completes with, now or later."""
+    """What it completes with, now or later; an event's payload is anything."""
     completed = outcome.then if isinstance(outcome, Waiting) else outcome
+    if isinstance(outcome, Waiting) and outcome.waits_for.startswith("event:"):
+        return {}
     assert isinstance(completed, Completed), outcome
     return completed.output
 
@@ -191,7 +217,8 @@ def test_it_describes_itself(step_type: StepType) -> None:
 def test_its_branch_is_one_that_it_names(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
     config = case.good(stub)
     outcome = attempt.run(step_type, config)
-    branch = outcome.branch if isinstance(outcome, Completed) else None
+    ended = outcome.then if isinstance(outcome, Waiting) else outcome
+    branch = ended.branch if isinstance(ended, Completed) else None
     labels = step_type.branches(config)
     assert (branch is None) is (labels is None)
     assert not labels or branch in labels
@@ -211,7 +238,7 @@ def test_a_failure_is_a_value(step_type: StepType, case: Case, attempt: Attempt,
 @pytest.mark.parametrize("reason", ["cancelled", "timeout"])
 def test_it_stops_when_told_to(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub, reason: str) -> None:
     if case.brief:
-        pytest.skip("it is over before anybody could stop it")
+        pytest.skip("there is nothing to stop")
     assert case.endless is not None
     config = case.endless(stub)
     attempt.cancel_after("busy", reason)
@@ -223,7 +250,9 @@ def test_it_stops_when_told_to(step_type: StepType, case: Case, attempt: Attempt
 
 @with_effects
 def test_it_does_not_begin_when_told_before(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
-    config = (case.endless or case.good)(stub)
+    make = case.good if case.brief else case.endless
+    assert make is not None
+    config = make(stub)
     attempt.cancel.cancel("cancelled")
     started = time.monotonic()
     with pytest.raises(StepCancelled, match="cancelled"):
@@ -236,8 +265,6 @@ def test_it_does_not_begin_when_told_before(step_type: StepType, case: Case, att
 @with_effects
 def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attempt, stub: HttpStub) -> None:
     """What the engine stores is masked by the run's secrets; nothing may be in a spelling that the mask misses."""
-    if case.brief:
-        pytest.skip("it shows nothing of its config")
     assert case.secret is not None
     outcome = attempt.run(step_type, case.secret(stub))
     assert isinstance(outcome, Failed)

@@ -8,17 +8,16 @@ from flowforge.core.errors import Fault
 from flowforge.core.pointers import pointer_of
 from flowforge.kernel.expressions import ExpressionError, Reference
 from flowforge.kernel.validation.draft import Draft, strings, suggestion
-from flowforge.kernel.validation.map_rules import step_of
 
 BEFORE_RUN: Final = frozenset({"inputs", "run", "project", "now"})
 IN_RUN: Final = BEFORE_RUN | {"steps"}
 IN_STEP: Final = IN_RUN | {"credentials"}
-# names that a step type itself gives to expressions in its config
-OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
-    "wait_event": frozenset({"payload", "event"}),
+# members of a type's config that are conditions, evaluated when something happens: braces or not, over these names
+LATER: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
+    "wait_event": {"match": frozenset({"payload", "event", "inputs", "steps"})},
 }
 OF_ITEM: Final = frozenset({"item", "index"})  # what a map does for an item reads these too
-EVERYWHERE: Final = IN_STEP | OF_ITEM
+EVERYWHERE: Final = IN_STEP | OF_ITEM | {"payload", "event"}
 STEP_MEMBERS: Final = frozenset({"output", "status", "error"})
 
 
@@ -49,7 +48,7 @@ def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
     at, node_id = f"/nodes/{index}", node.get("id", "")
     if draft.by_id.get(node_id, (index,))[0] != index:
         node_id = ""  # a double: its edges belong to the first
-    roots = IN_STEP | OF_TYPE.get(node.get("type", ""), frozenset())
+    roots = IN_STEP
     if node.get("template_id") is not None:
         roots |= {"parameters"}
     yield from _config(draft, _place(draft, roots, node_id), node, f"{at}/config")
@@ -65,12 +64,27 @@ def _config(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> Ite
     """A map's list is read before there is an item; all else of its config once for each."""
     config = node.get("config")
     if node.get("type") != "map" or not isinstance(config, Mapping):
-        yield from _value(draft, place, config, at)
+        yield from _members(draft, place, node, at)
         return
-    step = step_of(node) or {}
-    item = replace(place, roots=place.roots | OF_ITEM | OF_TYPE.get(str(step.get("type")), frozenset()))
+    item = replace(place, roots=place.roots | OF_ITEM)
     for name, value in config.items():
-        yield from _value(draft, place if name == "items" else item, value, at + pointer_of([name]))
+        if name != "step" or not isinstance(value, Mapping):
+            yield from _value(draft, place if name == "items" else item, value, at + pointer_of([name]))
+            continue
+        yield from _members(draft, item, value, f"{at}/step/config")
+        rest = {member: part for member, part in value.items() if member != "config"}
+        yield from _value(draft, item, rest, f"{at}/step")
+
+
+def _members(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> Iterator[Fault]:
+    """The config of a step; what is evaluated later has names of its own."""
+    config, later = node.get("config"), LATER.get(str(node.get("type")), {})
+    if later and isinstance(config, Mapping):
+        for name in later.keys() & config.keys():
+            if isinstance(config[name], str):
+                yield from _condition(draft, replace(place, roots=later[name]), config[name], f"{at}/{name}")
+        config = {name: value for name, value in config.items() if name not in later}
+    yield from _value(draft, place, config, at)
 
 
 def _place(draft: Draft, roots: frozenset[str], node_id: str, *, itself: bool = False) -> Place:

@@ -128,7 +128,7 @@ def test_it_rejects_in_time_and_memory(text: str) -> None:
     started = time.thread_time()
     with pytest.raises(ExpressionError) as caught:
         compiled.evaluate(SCOPE)
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 2  # some tenths of a second on a quiet machine
     assert caught.value.code == "expression_budget"
     assert caught.value.position is not None
 

@@ -39,8 +39,10 @@ HERE = "tests.unit.steps.test_registry"
 
 def test_it_works() -> None:
     registry = default_registry()
-    names = ["condition", "delay", "generic", "http", "map", "python", "switch", "transform", "workflow"]
-    assert registry.names() == names
+    assert registry.names() == [
+        *("approval", "condition", "delay", "emit", "generic", "http", "map", "python", "switch", "transform"),
+        *("wait_event", "workflow"),
+    ]
     assert [step_type.name for step_type in registry.all()] == registry.names()
     found = registry.get("http")
     assert found is not None
