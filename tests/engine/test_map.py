@@ -16,6 +16,7 @@ from flowforge.engine.store import steps as step_store
 from runs.models import Run, RunEvent, StepRun
 from runs.services import cancel_run, pause_run, resume_run
 from tests.engine.conftest import Flow, chain, effect, events, fresh
+from tests.support.api import ApiClient
 from tests.support.clock import FrozenClock
 from tests.support.step_types import Effect
 
@@ -269,3 +270,19 @@ def test_children_of_items_are_cancelled_along(flow: MakeFlow) -> None:
     cancel_run(run_id=run.pk)
     made.drain()
     assert set(Run.objects.filter(parent_run=run).values_list("status", flat=True)) == {"cancelled"}
+
+
+def test_people_decide_item_by_item(flow: MakeFlow, client: ApiClient) -> None:
+    made = flow(
+        nodes=[mapping([1, 2], {"type": "approval", "config": {"title": "Item {{ item }}"}}, on_error="continue")]
+    )
+    run = made.run()
+    assert run.status == "waiting"
+    assert len(client.get("/v1/approvals").expect(200).data) == 2
+    for index, action in enumerate(("approve", "reject")):
+        waiting = StepRun.objects.get(run=run, index=index)
+        client.post(f"/v1/runs/{run.pk}/steps/{waiting.pk}:{action}", {}).expect(202)
+    made.drain()
+    output = fresh(run).outputs["each"]
+    assert [result and result["decision"] for result in output["results"]] == ["approved", None]
+    assert output["errors"][0]["error"]["code"] == "approval_rejected"
