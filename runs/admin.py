@@ -20,7 +20,8 @@ from flowforge.staff.commands import Command
 from flowforge.staff.pages import ReadOnlyAdmin
 from runs.models import Run
 from runs.report import report, seconds_of
-from runs.services import cancel_run, pause_run, resume_run
+from runs.services import cancel_run, pause_run, replay_run, resume_run, retry_run
+from runs.transitions import RETRYABLE
 from workflows.models import Workflow
 
 LIVE = "live"  # of the status filter: whatever has not ended
@@ -116,6 +117,23 @@ class RunAdmin(ReadOnlyAdmin):
             applies=lambda run: is_live(run) and run.cancel_requested_at is None,
             icon="cancel",
             destructive=True,
+        ),
+        Command(
+            name="retry",
+            title="Retry",
+            explanation="The run goes on from the steps that did not complete; what completed is kept.",
+            done="going on as the next attempt",
+            carry_out=lambda caller, run: retry_run(run_id=run.pk, caller_actor=caller.actor),
+            applies=lambda run: run.status in RETRYABLE,
+            icon="refresh",
+        ),
+        Command(
+            name="replay",
+            title="Replay",
+            explanation="A new run of the same version with the same inputs is started.",
+            done="started anew",
+            carry_out=lambda caller, run: replay_run(run_id=run.pk, caller_actor=caller.actor),
+            icon="replay",
         ),
     )
 

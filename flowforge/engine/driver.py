@@ -32,7 +32,7 @@ from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.scope import Results, scope_of
+from flowforge.engine.scope import Results
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
@@ -42,6 +42,7 @@ from flowforge.kernel.expressions import ExpressionError, truthy
 from flowforge.kernel.machine import EvaluationFailed, decide
 from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
 from runs import waiting
+from runs.scope import scope_of
 
 PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
@@ -193,7 +194,8 @@ class Drive:
         if run.event_seq > 1:  # only run.created: there are no steps yet
             for row in step_store.load_steps(run.id):
                 self.journal.rows[row.node_id] = row
-                state.restore(_step_state(self.plan, row))
+                if row.begun:
+                    state.restore(_step_state(self.plan, row))
         return state
 
     def _refresh(self) -> None:
