@@ -19,8 +19,8 @@ _PARTICULARS: Final = (
     (re.compile(r"\b[A-Za-z]:\\[^\s:,;<>]+"), "<path>"),
     (re.compile(r"(?<![\w<])(?:~|\.{1,2})?(?:/[^\s/:,;<>()\[\]]+)+/?"), "<path>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"(?<!\w)[+-]?\d+(?:[.,:]\d+)*(?!\w)"), "<n>"),
     (re.compile(r"\b\d+(?:\.\d+)?(?=(?:ms|s|m|h|d|kb|mb|gb|[kmg]ib|b|%)\b)", re.IGNORECASE), "<n>"),  # 1.5s, 20MB
+    (re.compile(r"(?<!\w)[+-]?\d+(?:[.,:]\d+)*(?!\w)"), "<n>"),
     (re.compile(r"\b\w*\d\w*\b"), "<id>"),
     (re.compile(r"\s+"), " "),
 )
