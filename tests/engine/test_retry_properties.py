@@ -1,4 +1,4 @@
-"""Any graph, failing here and there and retried: it ends as if what failed had succeeded at once, each step done once."""
+"""Any graph that fails here and there and is retried ends as if all had succeeded at once, each step done once."""
 
 from dataclasses import replace
 from typing import Any

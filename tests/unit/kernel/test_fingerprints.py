@@ -20,7 +20,7 @@ WORKFLOW = uuid.UUID("01981f5e-0000-7000-8000-000000000002")
         (r"cannot open C:\data\x.csv", "cannot open <path>"),
         ("./run.sh and ~/bin/tool and ../up", "<path> and <path> and <path>"),
         ("yes and/or no", "yes and/or no"),
-        ('column "amount" of \'orders\' and `x` and “y”', "column <text> of <text> and <text> and <text>"),
+        ("column \"amount\" of 'orders' and `x` and “y”", "column <text> of <text> and <text> and <text>"),
         ("it doesn't work, they're lost", "it doesn't work, they're lost"),
         ("GET https://example.com/a?b=3: 404", "GET <url> <n>"),
         ("run 01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f is gone", "run <id> is gone"),
