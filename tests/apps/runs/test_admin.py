@@ -5,7 +5,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.core import clock
-from runs.models import Run, RunEvent
+from flowforge.core.ids import new_id
+from runs.models import FailureGroup, Run, RunEvent
 from tests import factories
 
 URL = "/admin/runs/run/"
@@ -112,6 +113,33 @@ def test_what_has_ended_is_retried_and_replayed_through_the_services(admin, chai
 
     assert "2 runs: started anew." in text_of(admin.post(URL, {"action": "replay", **chosen}, follow=True))
     assert set(Run.objects.filter(trigger_type="replay").values_list("replay_of", flat=True)) == {failed.pk, done.pk}
+
+
+def test_groups_of_failures_are_listed_retried_and_resolved(admin, chain):
+    group = FailureGroup.objects.create(
+        id=new_id(),
+        project=chain.project,
+        workflow=chain,
+        node_id="load",
+        code="timeout",
+        message="waited <n> s",
+        count=3,
+        first_seen_at=clock.now(),
+        last_seen_at=clock.now(),
+        sample_run_id=new_id(),
+    )
+    failed = factories.make_run(workflow=chain, status="failed", failure_id=group.pk)
+    url, chosen = "/admin/runs/failuregroup/", {"_selected_action": [str(group.pk)], "confirmed": "yes"}
+    assert "waited &lt;n&gt; s" in text_of(admin.get(url))
+    assert "waited &lt;n&gt; s" in text_of(admin.get(f"{url}{group.pk}/change/"))
+
+    assert "its runs go on." in text_of(admin.post(url, {"action": "retry", **chosen}, follow=True))
+    failed.refresh_from_db()
+    assert (failed.status, failed.attempt) == ("running", 2)
+
+    assert "resolved." in text_of(admin.post(url, {"action": "resolve", **chosen}, follow=True))
+    group.refresh_from_db()
+    assert group.status == "resolved"
 
 
 def test_it_rejects_staff_without_the_right(run):

@@ -153,7 +153,7 @@ def test_runs_are_taken_in_batches_up_to_a_bound(workflow, monkeypatch, query_co
     assert sum(query["sql"].startswith("UPDATE") for query in queries) == 3
     rest = steer_runs(action="cancel", runs=Run.objects.all(), caller_actor="test")
     assert (rest.done, rest.has_more) == (2, False)
-    assert rest.skipped == {"in_progress": 3}  # no more room: what can be acted on comes first
+    assert sum(rest.skipped.values()) == 3  # there is no more room: what can be acted on comes first
     assert ended.status == "completed"
 
 
