@@ -5,6 +5,7 @@ update is guarded all the same, and its row count checked.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -43,14 +44,23 @@ _NOT_BEGUN: Mapping[str, Any] = {
 }
 
 
-def retry(run: Run, nodes: Sequence[Node], *, timeout_seconds: float | None, actor: str, now: datetime) -> None:
+def retry(
+    run: Run,
+    nodes: Sequence[Node],
+    statuses: Mapping[str, str],
+    *,
+    timeout_seconds: float | None,
+    actor: str,
+    now: datetime,
+) -> None:
     """Make a run that has failed or was cancelled go on as its next attempt, with the steps of `nodes` to do anew.
 
-    Raises Conflict if it is not what was read: someone else has retried it.
+    `statuses`: node -> how its step ended, of those that have a row. Raises Conflict if the run is not what was read:
+    someone else has retried it.
     """
-    reset = _reset_steps(run.id, nodes)
-    kept = StepRun.objects.filter(run_id=run.id, index=-1).values_list("status", flat=True)
-    statuses = list(kept)
+    reset = _reset_steps(run.id, [node for node in nodes if node.id in statuses])
+    again = {node.id for node in nodes}
+    kept = Counter(status for node_id, status in statuses.items() if node_id not in again)
     changed = Run.objects.filter(id=run.id, status__in=RETRYABLE, attempt=run.attempt).update(
         status="running",
         status_reason=None,
@@ -61,9 +71,9 @@ def retry(run: Run, nodes: Sequence[Node], *, timeout_seconds: float | None, act
         started_at=run.started_at or now,
         finished_at=None,
         deadline_at=None if timeout_seconds is None else now + timedelta(seconds=timeout_seconds),
-        steps_completed=statuses.count("completed"),
-        steps_failed=statuses.count("failed"),
-        steps_skipped=statuses.count("skipped"),
+        steps_completed=kept["completed"],
+        steps_failed=kept["failed"],
+        steps_skipped=kept["skipped"],
         cancel_requested_at=None,
         pause_requested_at=None,
         event_seq=F("event_seq") + 1,
@@ -104,7 +114,8 @@ def take_over(run: Run, steps: Iterable[StepRun], *, now: datetime) -> int:
 def _reset_steps(run_id: uuid.UUID, nodes: Sequence[Node]) -> int:
     """Take the steps of these nodes back to where they have not begun, with as many attempts more as the first time.
 
-    Items of theirs that completed are kept. Says how many rows it took back.
+    Each has a row that has not completed; so may items of a `map`, those of which that completed are kept. Says how
+    many rows it took back. Raises Conflict if a step is no longer what was read.
     """
     again = StepRun.objects.filter(run_id=run_id).exclude(status="completed")
     grants: dict[int, list[str]] = {}
@@ -113,10 +124,9 @@ def _reset_steps(run_id: uuid.UUID, nodes: Sequence[Node]) -> int:
     total = 0
     for granted, node_ids in grants.items():
         for start in range(0, len(node_ids), _CHUNK):
-            chosen = again.filter(node_id__in=node_ids[start : start + _CHUNK])
-            expected = chosen.count()
-            reset = chosen.update(max_attempts=F("attempt") + granted, **_NOT_BEGUN)
-            if reset != expected:
+            chunk = node_ids[start : start + _CHUNK]
+            reset = again.filter(node_id__in=chunk).update(max_attempts=F("attempt") + granted, **_NOT_BEGUN)
+            if reset < len(chunk):
                 raise Conflict(detail="The run's steps are changing.")
             total += reset
     return total

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from typing import Final
 
 from django.db import transaction
 
@@ -19,6 +20,9 @@ from runs.models import Run, StepRun
 from runs.scope import NOT_BEGUN, scope_of
 from workflows.selectors import definition_of
 
+# the documents are read when an expression asks for them
+_NEEDED: Final = ("status", "attempt", "version_id", "event_seq", "started_at", "project_id", "project__status")
+
 
 def retry_run(*, run_id: uuid.UUID, caller_actor: str) -> None:
     """Let a run that failed or was cancelled go on from there; what to do anew is `kernel.retaking.taken_up`.
@@ -30,9 +34,15 @@ def retry_run(*, run_id: uuid.UUID, caller_actor: str) -> None:
     with transaction.atomic():
         run = _lock_retryable(run_id)
         definition = definition_of(run.version_id)
-        nodes = taken_up(definition, _steps_of(run, definition), _Recorded(run).evaluate)
-        timeout = definition.config.timeout_seconds
-        transitions.retry(run, nodes, timeout_seconds=timeout, actor=caller_actor, now=now)
+        steps = _steps_of(run, definition)
+        transitions.retry(
+            run,
+            taken_up(definition, steps, _Recorded(run).evaluate),
+            {node_id: step.status for node_id, step in steps.items()},
+            timeout_seconds=definition.config.timeout_seconds,
+            actor=caller_actor,
+            now=now,
+        )
         bell.drive(run_id)
 
 
@@ -40,8 +50,9 @@ def _lock_retryable(run_id: uuid.UUID) -> Run:
     run = (
         Run.objects.select_for_update(of=("self",))
         .select_related("project")
-        .defer("outputs", "error")
+        .only(*_NEEDED)
         .filter(id=run_id)
+        .order_by()
         .first()
     )
     if run is None:
@@ -54,15 +65,15 @@ def _lock_retryable(run_id: uuid.UUID) -> Run:
 
 def _steps_of(run: Run, definition: Definition) -> dict[str, StepState]:
     """Node -> its step as it was recorded."""
-    rows = StepRun.objects.filter(run_id=run.id, index=-1).only("node_id", "status", "branch", "finished_at")
+    rows = StepRun.objects.filter(run_id=run.id, index=-1).order_by()
     return {
-        row.node_id: StepState(
-            node=definition.by_id[row.node_id],
-            status=row.status,  # type: ignore[arg-type]  # the column holds a StepStatus: step_status_known
-            branch=row.branch,
-            finished_at=row.finished_at,
+        node_id: StepState(
+            node=definition.by_id[node_id],
+            status=status,  # type: ignore[arg-type]  # the column holds a StepStatus: step_status_known
+            branch=branch,
+            finished_at=finished_at,
         )
-        for row in rows
+        for node_id, status, branch, finished_at in rows.values_list("node_id", "status", "branch", "finished_at")
     }
 
 
