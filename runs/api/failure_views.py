@@ -12,6 +12,8 @@ from rest_framework.request import Request
 from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
+from flowforge.projects.models import Project
+from flowforge.projects.scoping import require_visible
 from runs import failures
 from runs.api import steering_docs as docs
 from runs.api.serializers import NoBody
@@ -19,6 +21,7 @@ from runs.api.steering_views import show_result
 from runs.api.views import READ, WRITE
 from runs.models import FailureGroup
 from runs.services import resolve_failure, retry_failure
+from workflows.models import Workflow
 
 
 class FailureFilters(FilterSet):
@@ -39,7 +42,10 @@ class FailureViewSet(ApiViewSet):
     @extend_schema(**docs.FAILURES_LIST)
     def list(self, request: Request) -> HttpResponse:
         rows: QuerySet[Any, Any] = failures.visible_failures(self.caller)
-        page = self.page(self.filtered(rows))
+        chosen = self.filtered(rows)
+        require_visible(Project.objects.all(), self.caller, request.GET.getlist("project_id"))
+        require_visible(Workflow.objects.all(), self.caller, request.GET.getlist("workflow_id"))
+        page = self.page(chosen)
         return self.ok(Page(rows=[failures.show(row) for row in page.rows], meta=page.meta))
 
     @extend_schema(**docs.FAILURES_RETRIEVE)
@@ -59,5 +65,5 @@ class FailureViewSet(ApiViewSet):
         body(NoBody, request)
         failures.get_failure(self.caller, failure_id, WRITE)
         resolve_failure(failure_id=failure_id)
-        shown = failures.show(failures.get_failure(self.caller, failure_id, READ))
+        shown = failures.show(failures.get_failure(self.caller, failure_id, WRITE))
         return self.ok(shown, etag_of=shown)

@@ -48,7 +48,9 @@ def test_it_rejects_a_copy_into_another_project(place, elsewhere, stranger):
     assert snapshot(place.ids["project"]) == before
 
 
-@pytest.mark.parametrize("path", ["/v1/workflows", "/v1/runs", "/v1/api-keys", "/v1/projects", "/v1/step-types"])
+@pytest.mark.parametrize(
+    "path", ["/v1/workflows", "/v1/runs", "/v1/failures", "/v1/api-keys", "/v1/projects", "/v1/step-types"]
+)
 def test_listings_hold_own_rows_alone(place, elsewhere, stranger, path):
     ours = set(place.ids.values())
     for page in (stranger.get(path), stranger.get(path, page=1), stranger.get(path, limit=100)):
@@ -58,7 +60,7 @@ def test_listings_hold_own_rows_alone(place, elsewhere, stranger, path):
         assert asked.status == 404 or asked.data == []
 
 
-@pytest.mark.parametrize("path", ["/v1/workflows", "/v1/runs", "/v1/api-keys"])
+@pytest.mark.parametrize("path", ["/v1/workflows", "/v1/runs", "/v1/failures", "/v1/api-keys"])
 def test_it_rejects_a_cursor_of_another_project(project, elsewhere, client, stranger, path):
     for _ in range(3):
         make_place(project)
@@ -71,6 +73,8 @@ def test_an_id_that_is_none_is_unknown(client):
     for name in WITH_IDS:
         for nonsense in ("x", "1", str(uuid.UUID(int=0)), "null", "%00", "' OR 1=1"):
             answer = call(
-                client, Place(ids=dict.fromkeys(("project", "workflow", "run", "step", "key"), nonsense)), name
+                client,
+                Place(ids=dict.fromkeys(("project", "workflow", "run", "step", "key", "failure"), nonsense)),
+                name,
             )
             assert answer.status == (400 if nonsense == "%00" else 404), (name, nonsense, answer)

@@ -5,8 +5,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.core import clock
-from flowforge.core.ids import new_id
-from runs.models import FailureGroup, Run, RunEvent
+from runs.models import Run, RunEvent
 from tests import factories
 
 URL = "/admin/runs/run/"
@@ -116,18 +115,7 @@ def test_what_has_ended_is_retried_and_replayed_through_the_services(admin, chai
 
 
 def test_groups_of_failures_are_listed_retried_and_resolved(admin, chain):
-    group = FailureGroup.objects.create(
-        id=new_id(),
-        project=chain.project,
-        workflow=chain,
-        node_id="load",
-        code="timeout",
-        message="waited <n> s",
-        count=3,
-        first_seen_at=clock.now(),
-        last_seen_at=clock.now(),
-        sample_run_id=new_id(),
-    )
+    group = factories.make_failure(workflow=chain)
     failed = factories.make_run(workflow=chain, status="failed", failure_id=group.pk)
     url, chosen = "/admin/runs/failuregroup/", {"_selected_action": [str(group.pk)], "confirmed": "yes"}
     assert "waited &lt;n&gt; s" in text_of(admin.get(url))

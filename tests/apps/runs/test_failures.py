@@ -6,7 +6,6 @@ import pytest
 
 from flowforge.core import clock
 from flowforge.core.ids import new_id
-from runs.models import FailureGroup
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -17,22 +16,8 @@ START = clock.datetime(2026, 1, 1, 12, 0, 0, tzinfo=clock.UTC)
 @pytest.fixture
 def make_group(workflow):
     def make(minutes=0, **fields):
-        at = START + timedelta(minutes=minutes)
-        return FailureGroup.objects.create(
-            **{
-                "id": new_id(),
-                "project": workflow.project,
-                "workflow": workflow,
-                "node_id": "load",
-                "code": "timeout",
-                "message": "waited <n> s",
-                "count": 3,
-                "first_seen_at": START,
-                "last_seen_at": at,
-                "sample_run_id": new_id(),
-                **fields,
-            }
-        )
+        moments = {"first_seen_at": START, "last_seen_at": START + timedelta(minutes=minutes)}
+        return factories.make_failure(**{"workflow": workflow, **moments, **fields})
 
     return make
 
@@ -102,6 +87,8 @@ def test_filters(client, make_group, project):
     assert found(workflow_id=str(other.id)) == [str(second.id)]
     assert len(found(project_id=str(project.id))) == 2
     assert client.get(path(second)).data["node_id"] is None
+    client.get("/v1/failures", project_id=str(new_id())).expect(404)
+    client.get("/v1/failures", workflow_id=str(new_id())).expect(404)
     client.get("/v1/failures", status="odd").expect(400)
     client.get("/v1/failures", stat="open").expect(400)
 
