@@ -252,6 +252,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.projects.idempotency.purge",
     "flowforge.projects.services.people.purge_families",
     "flowforge.api.rates.purge",
+    "flowforge.events.services.purge",
     "runs.services.dedupe.purge",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"

@@ -15,5 +15,7 @@ MAX_EVENTS: Final = 1000  # of a run's history, a page
 DEFAULT_EVENTS: Final = 100
 
 MAX_DEDUPE_KEY_LENGTH: Final = 255
+MAX_REASON_LENGTH: Final = 1000  # of a forced result
+MAX_UNCLEAR_SHOWN: Final = 20  # of the steps whose `match` an event could not be held against
 MAX_QUERY_LENGTH: Final = 200
 INT32: Final = (-(2**31), 2**31 - 1)  # what an integer column holds

@@ -117,7 +117,7 @@ class StepRun(models.Model):
     # claimed from then on, or waits until then; null: waits for an event or, pending, is to be decided anew by a retry
     available_at = models.DateTimeField(null=True)
     waits_for = models.CharField(max_length=120, default="")  # waiting: `time`, `approval`, `event:<name>` …
-    then = models.JSONField(null=True)  # waiting: how it ends at `available_at`: kernel.runstate.Verdict, and `output`
+    then = models.JSONField(null=True)  # waiting: how it ends at `available_at`: kernel.runstate.Verdict.of
     resolution = models.JSONField(null=True)  # the same, written from outside, once: the engine makes it state
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -139,6 +139,8 @@ class StepRun(models.Model):
                 name="step_claim",
                 condition=Q(status__in=["pending", "retrying"]),
             ),
+            # who waits for an event, and which approvals: runs.selectors.waiting_steps
+            models.Index(fields=["waits_for", "started_at", "id"], name="step_waiting", condition=Q(status="waiting")),
         ]
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ from runs.constants import LOG_TAIL, MAX_INLINE_STEPS, MAX_MERGED_PROJECTS
 from runs.models import Run, RunEvent, StepRun
 from runs.present import EventRow, Key, LogRow, RunRow, Shown, StepRow
 from runs.raw import ByKey, raw
+from runs.waits import begun_step
 from workflows.models import Workflow, WorkflowVersion
 from workflows.selectors import definition_of
 
@@ -150,19 +151,10 @@ def page_of_steps(row: RunRow, params: PageParams) -> Page:
 
 def page_of_logs(row: RunRow, step_id: uuid.UUID, params: PageParams) -> Page:
     """A page of a step's log, oldest line first. Raises NotFound if the run has no such step."""
-    _require_step(row, step_id)
+    begun_step(row, step_id)
     lines = RunEvent.objects.filter(step_id=step_id, event=STEP_LOG)
     found = page_of(raw(lines, LogRow), params, key=("seq",), ascending=True)
     return Page(rows=[present.log(line) for line in found.rows], meta=found.meta)
-
-
-def _require_step(row: RunRow, wanted: uuid.UUID) -> None:
-    """A step that has not begun has its id all the same."""
-    run_id = present.uuid_of(row.id)
-    if StepRun.objects.filter(id=wanted, run_id=run_id).exists():
-        return
-    if all(ids.step_id(run_id, node.id) != wanted for node in definition_of_run(row).nodes):
-        raise NotFound
 
 
 def _show_nodes(row: RunRow, nodes: Sequence[Node]) -> list[Shown]:

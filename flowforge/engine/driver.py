@@ -27,6 +27,7 @@ from django.conf import settings
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools
+from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
@@ -78,6 +79,7 @@ class Drive:
         self.journal = Journal(run, PROCESS_NAME)
         self.results = Results(run.id)
         self.state = self._restore()
+        self.listening = listening(self.journal.rows.values())  # waits for events that nobody has looked back for
 
     def go(self) -> None:
         while True:
@@ -102,6 +104,11 @@ class Drive:
                 self._run_in_place(due[0])
             finally:
                 _in_place.release()
+            return False
+        if not self.state.ended and (self.listening or listening(self.journal.changed.values())):
+            self._commit(release=False)
+            look_back(self.run, self.listening)
+            self.listening = []
             return False
         released = self._commit(release=True)
         if self.state.ended:
@@ -292,6 +299,7 @@ class Drive:
             unless_poked=unless_poked,
         )
         failpoint("commit.after")
+        self.listening += listening(self.journal.changed.values())
         self.journal.clear()
         self.run.status = self.state.status  # what `_restore` begins with
         if self.state.started and self.run.started_at is None:

@@ -13,6 +13,7 @@ from flowforge.core import clock, json
 from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor, secrets_in
+from flowforge.engine.event_waits import ProjectEvents
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
@@ -94,7 +95,7 @@ class Execution:
         """Render the config; a Failed if that can't be done, and another attempt could not either."""
         try:
             step_type = self.plan.step_type(self.node)
-            self.config = self.plan.config(self.node).render(scope)
+            self.config = self.plan.render(self.node, scope)
         except UnknownStepType as error:
             return Failed(code="unknown_step_type", message=f"No step type {error} is installed here.", retryable=False)
         except ExpressionError as error:
@@ -165,6 +166,7 @@ class Execution:
             cancel=self.cancel,
             log=self.write_log,
             settings=step_settings(),
+            events=ProjectEvents(self.run.project_id, self.row.id),
             traceparent=self.run.traceparent,
         )
 

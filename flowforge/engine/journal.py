@@ -98,14 +98,13 @@ class Journal:
         else:
             row.finished_at, row.branch = now, change.branch
             count(self.update, row)
+        if change.reason is not None:
+            data["reason"] = change.reason
         if change.reason in ("waited", "resolved"):
-            ended_by = row.resolution if change.reason == "resolved" else row.then
-            row.output, row.has_output = (ended_by or {}).get("output"), True
+            data |= _end_of_wait(row, change)
         if change.error is not None:
             row.error = dict(change.error)
             data["error"] = row.error
-        if change.reason is not None:
-            data["reason"] = change.reason
         self.events.append(EventRow(at=now, event=f"step.{change.status}", step_id=row.id, data=data))
 
     # --- the run --------------------------------------------------------------------------------------------------
@@ -129,3 +128,11 @@ class Journal:
 
     def outputs(self, value: Json) -> None:
         self.update.columns["outputs"] = json.sanitize(value)[0]
+
+
+def _end_of_wait(row: StepRow, change: StepChange) -> dict[str, Any]:
+    """Give the row the output that its end was to have; returns what its event says beside: branch, who, why."""
+    ended_by = (row.resolution if change.reason == "resolved" else row.then) or {}
+    row.output, row.has_output, row.error = ended_by.get("output"), True, None
+    branch = {} if change.branch is None else {"branch": change.branch}
+    return {**branch, **ended_by.get("told", {})}

@@ -11,10 +11,11 @@ from flowforge.core.json import Json
 from flowforge.engine.store.rows import EventRow, StepRow
 from flowforge.kernel.definition import Node
 from flowforge.kernel.retry import next_attempt_at
+from flowforge.steps import verdicts
 from flowforge.steps.base import Completed, Failed, Outcome, Waiting
 
 MAX_OUTPUT_BYTES = 1024 * 1024
-MAX_BRANCH_LENGTH = 200
+MAX_WAITS_FOR_LENGTH = 120
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def duration_ms(row: StepRow, now: datetime) -> int:
 
 
 def _complete(row: StepRow, outcome: Completed, now: datetime) -> EventRow:
-    row.status, row.output, row.branch, row.error = "completed", outcome.output, _label(outcome.branch), None
+    row.status, row.output, row.branch, row.error = "completed", outcome.output, verdicts.label(outcome.branch), None
     row.finished_at = now
     extra = {} if outcome.branch is None else {"branch": outcome.branch}
     return _event(row, "step.completed", now, duration_ms=duration_ms(row, now), **extra)
@@ -62,34 +63,16 @@ def _complete(row: StepRow, outcome: Completed, now: datetime) -> EventRow:
 
 def _wait(row: StepRow, outcome: Waiting, now: datetime) -> EventRow:
     """What it will give once it is over is written now: nobody has to ask the step type again."""
-    row.status, row.available_at, row.waits_for = "waiting", outcome.until, outcome.waits_for
+    row.status, row.available_at, row.waits_for = "waiting", outcome.until, outcome.waits_for[:MAX_WAITS_FOR_LENGTH]
     row.output, row.branch, row.error = None, None, None
-    row.then = verdict(outcome.then)
-    return _event(row, "step.waiting", now, until=isoformat(outcome.until), waits_for=outcome.waits_for)
-
-
-def verdict(outcome: Completed | Failed) -> dict[str, Json]:
-    """The stored form of kernel.runstate.Verdict, and the output."""
-    if isinstance(outcome, Failed):
-        return {"status": "failed", "output": outcome.output, "error": error_of(outcome)}
-    otherwise = None if outcome.otherwise is None else error_of(outcome.otherwise)
-    return {"status": "completed", "output": outcome.output, "branch": _label(outcome.branch), "otherwise": otherwise}
-
-
-def _label(branch: str | None) -> str | None:
-    """A branch as it is kept: a value may have become one."""
-    return None if branch is None else json.sanitize(branch[:MAX_BRANCH_LENGTH])[0]
-
-
-def error_of(outcome: Failed) -> dict[str, Json]:
-    """The error as it is kept: with nothing in it that a database could not hold."""
-    error: dict[str, Json] = {"code": outcome.code, "message": outcome.message, "details": dict(outcome.details)}
-    kept: dict[str, Json] = json.sanitize(error)[0]
-    return kept
+    row.then = verdicts.stored(outcome.then)
+    if outcome.asks:
+        row.then["asks"] = json.sanitize(outcome.asks)[0]
+    return _event(row, "step.waiting", now, until=isoformat(outcome.until), waits_for=row.waits_for)
 
 
 def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Callable[[], float]) -> EventRow:
-    row.error = error_of(outcome)
+    row.error = verdicts.error_of(outcome)
     row.output = None if node.on_error == "continue" else outcome.output
     retry_at = None
     if outcome.retryable:

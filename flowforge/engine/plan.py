@@ -3,6 +3,8 @@
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
@@ -23,6 +25,7 @@ class Plan:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self._configs: dict[str, Template] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
         self._expressions: dict[str, Expression] = {}
         self._output: Template | None = None
 
@@ -33,10 +36,20 @@ class Plan:
         return found
 
     def config(self, node: Node) -> Template:
+        """The config as it is rendered, without what `render` leaves as it is written."""
         template = self._configs.get(node.id)
         if template is None:
-            template = self._configs[node.id] = compile_template(dict(node.config))
+            found = step_types().get(node.type)
+            unrendered = found.unrendered if found is not None else frozenset()
+            self._kept[node.id] = {name: node.config[name] for name in unrendered if name in node.config}
+            rest = {name: value for name, value in node.config.items() if name not in unrendered}
+            template = self._configs[node.id] = compile_template(rest)
         return template
+
+    def render(self, node: Node, scope: Mapping[str, Any]) -> dict[str, Any]:
+        """The config with its expressions evaluated. Raises ExpressionError."""
+        rendered: dict[str, Any] = self.config(node).render(scope)
+        return rendered | self._kept[node.id]
 
     def expression(self, text: str) -> Expression:
         expression = self._expressions.get(text)

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connections
 from flowforge.core import bell, clock
 from flowforge.engine import housekeeping
 from flowforge.engine.store import maintenance
+from runs.services.publishing import resume_matching
 
 SWEEP_SECONDS = 1.0
 SWEEP_LIMIT = 200
@@ -108,6 +109,7 @@ class Alarm:
                 bell.drive_now(run_id)
             if sweep:
                 run_once(clock.now())
+                resume_matching(clock.now())
         except DatabaseError as error:  # the database will be back: so shall we
             log.warning("sweep: %s", error)
             connections.close_all()

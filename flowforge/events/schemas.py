@@ -61,6 +61,10 @@ _ERROR: Final = _object({"code": _TEXT, "message": _TEXT}, {"step": _TEXT_OR_NUL
 _LINE: Final = _object({"node_id": _TEXT, "level": {"enum": list(LOG_LEVELS)}, "message": _TEXT})
 
 
+# of a step that someone outside has ended: a name for people, and `user:<id>`, `key:<id>`, `event:<id>`
+_WHO: Final[Mapping[str, Schema]] = {"by": _TEXT, "actor": _TEXT}
+
+
 def _run(name: str, summary: str, **required: Schema) -> EventType:
     """An event of the run itself: its new status, what `required` names, and where there is one the reason."""
     schema = _object({"status": _STATUS, **required}, {"reason": _TEXT})
@@ -71,7 +75,7 @@ def _step(
     name: str, summary: str, optional: Mapping[str, Schema] = MappingProxyType({}), **required: Schema
 ) -> EventType:
     """An event of a step: which node, the attempt that it is in, and where there is one the reason."""
-    schema = _object({"node_id": _TEXT, "attempt": _COUNT, **required}, {"reason": _TEXT, **optional})
+    schema = _object({"node_id": _TEXT, "attempt": _COUNT, **required}, {"reason": _TEXT, **_WHO, **optional})
     return EventType(name=name, summary=summary, schema=schema, of_step=True)
 
 
@@ -95,7 +99,12 @@ RUN_EVENTS: Final[Mapping[str, EventType]] = {
             "An attempt failed or its worker was lost; another one follows.",
             {"error": _ERROR, "retry_at": _MOMENT},
         ),
-        _step(STEP_WAITING, "It waits for a person, an event or a time.", {"until": {"type": ["string", "null"]}}),
+        _step(
+            STEP_WAITING,
+            "It waits for a person, an event or a time.",
+            {"until": {"type": ["string", "null"]}},
+            waits_for=_TEXT,
+        ),
         _step(STEP_SKIPPED, "It is not wanted: its `when` said no, or no edge to it can fire."),
         _step(STEP_CANCELLED, "The run ended before the step did."),
         EventType(name=STEP_LOG, summary="One line of a step's log.", schema=_LINE, of_step=True),

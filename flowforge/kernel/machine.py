@@ -72,7 +72,7 @@ def _may_move(state: RunState, found: Decisions, now: datetime) -> bool:
 def _pass_time(state: RunState, found: Decisions, now: datetime) -> None:
     """Waits that are over, and workers that were lost."""
     for step in list(state.live.values()):
-        if step.status == "waiting" and step.resolution is not None:
+        if step.status != "running" and step.resolution is not None:
             _end_wait(state, found, step, step.resolution, "resolved", now)
         elif step.status == "waiting" and step.available_at is not None and step.available_at <= now:
             _end_wait(state, found, step, step.then or Verdict(status="completed"), "waited", now)
@@ -81,7 +81,8 @@ def _pass_time(state: RunState, found: Decisions, now: datetime) -> None:
 
 
 def _end_wait(state: RunState, found: Decisions, step: StepState, verdict: Verdict, reason: str, now: datetime) -> None:
-    """A wait is over: as its verdict says, unless that is a branch that nobody takes and somebody has to."""
+    """A wait is over (or someone has ended a step that has yet to begin): as its verdict says, unless that is a branch
+    that nobody takes and somebody has to."""
     status, error = verdict.status, verdict.error
     if verdict.otherwise is not None and not _is_taken(state, step, verdict.branch):
         status, error = "failed", verdict.otherwise

@@ -23,7 +23,11 @@ class Verdict:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Verdict":
-        """From the form in which it is kept: `{status, output, branch, error, otherwise}`."""
+        """From the form in which it is kept: `{status, output, branch, error, otherwise}`.
+
+        Beside it stand `asks` (of a wait: what whoever ends it has to know) and `told` (of a resolution: what the
+        step's event says of it, such as `by` and `reason`).
+        """
         return cls(
             status=stored["status"],
             branch=stored.get("branch"),
@@ -46,7 +50,7 @@ class StepState:
     error: Error | None = None
     finished_at: datetime | None = None
     then: Verdict | None = None  # waiting: how it ends at `available_at`
-    resolution: Verdict | None = None  # waiting: how someone outside has ended it
+    resolution: Verdict | None = None  # waiting, pending, retrying: how someone outside has ended it
 
     @property
     def ended(self) -> bool:

@@ -35,7 +35,7 @@ RUN_TRANSITIONS: Final[dict[str, frozenset[str]]] = {
 STEP_TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "pending": frozenset({"running", "waiting", "completed", "failed", "skipped", "cancelled"}),
     "running": frozenset({"pending", "retrying", "waiting", "completed", "failed", "cancelled"}),
-    "retrying": frozenset({"running", "failed", "cancelled"}),
+    "retrying": frozenset({"running", "completed", "failed", "cancelled"}),
     "waiting": frozenset({"running", "completed", "failed", "cancelled"}),
     "completed": frozenset(),
     "failed": frozenset({"pending"}),  # :retry of its run

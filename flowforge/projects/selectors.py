@@ -47,6 +47,16 @@ def grants_of(user_id: uuid.UUID) -> dict[uuid.UUID, frozenset[str]]:
     return {project_id: ROLE_SCOPES[role] for project_id, role in roles}
 
 
+def role_of(user_id: uuid.UUID, project_id: uuid.UUID) -> str | None:
+    """A person's role in a project at this moment; None: not a member."""
+    return Membership.objects.filter(user_id=user_id, project_id=project_id).values_list("role", flat=True).first()
+
+
+def roles_of(user_id: uuid.UUID) -> dict[uuid.UUID, str]:
+    """Project -> a person's role there."""
+    return dict(Membership.objects.filter(user_id=user_id).values_list("project_id", "role"))
+
+
 def rate_limits_of(projects: Iterable[Project]) -> dict[uuid.UUID, Mapping[str, str]]:
     """What projects say of their own rate limits: project -> bucket -> rate, for those that say anything."""
     return {project.pk: limits for project in projects if (limits := project.settings.get("rate_limits"))}

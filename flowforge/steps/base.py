@@ -48,6 +48,7 @@ class Waiting:
     until: datetime | None  # None: it waits for someone outside alone
     then: "Completed | Failed" = Completed()  # the outcome once `until` has come
     waits_for: str = "time"  # `time`, or what someone outside has to bring: `approval`, `event:<name>` …
+    asks: Mapping[str, Json] = field(default_factory=dict)  # what whoever ends the wait has to know; kept with the step
 
 
 Outcome = Completed | Failed | Waiting
@@ -97,6 +98,23 @@ class CancelToken:
             callback()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A project event that is on disk, and whom it has woken so far."""
+
+    id: str
+    matched: int  # waiting steps that it has ended
+    unclear: int  # waiting steps whose `match` could not be evaluated: they go on waiting
+
+
+class EventPort(Protocol):
+    """Where steps publish events of their run's project."""
+
+    def publish(self, *, event: str, payload: Mapping[str, Json], key: str) -> Published:
+        """Once: a second call with the same `key` publishes nothing, and answers with what the first has published."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One attempt of one step."""
@@ -105,13 +123,14 @@ class Context:
     node_id: str
     index: int | None
     attempt: int  # from 1
-    config: Mapping[str, Any]  # rendered: no expressions left
+    config: Mapping[str, Any]  # rendered: no expressions left, but in `unrendered` members
     idempotency_key: str  # the same for every attempt of this step
     now: datetime
     timeout_seconds: float | None  # of this attempt; the engine cancels at its end with reason "timeout"
     cancel: CancelToken
     log: Callable[[LogLevel, str], None]  # one line; bounded, masked and stored as it comes
     settings: "StepSettings"
+    events: EventPort
     traceparent: str = ""
 
 
@@ -139,6 +158,7 @@ class StepType(Protocol):
     default_timeout_seconds: ClassVar[float | None]
     config_schema: ClassVar[Mapping[str, Any]]  # JSON Schema 2020-12 of the config as it is written
     output_schema: ClassVar[Mapping[str, Any]]
+    unrendered: ClassVar[frozenset[str]]  # members of the config whose expressions are evaluated later, by others
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
         """Faults that the schema cannot express, pointers relative to the config.
@@ -162,6 +182,7 @@ class BaseStep:
     queue: ClassVar[Queue] = "default"
     starts_processes: ClassVar[bool] = False
     default_timeout_seconds: ClassVar[float | None] = None
+    unrendered: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:  # noqa: ARG002  the schema says it all
         return []

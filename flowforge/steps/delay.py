@@ -9,6 +9,7 @@ from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.kernel import durations
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Waiting
+from flowforge.steps.bounds import bounded
 from flowforge.steps.values import holds_expression
 
 
@@ -58,13 +59,7 @@ class Delay(BaseStep):
         except ValueError as error:
             return Failed(code="invalid_config", message=str(error), retryable=False)
         done = Completed(output={"until": isoformat(until)})
-        if until <= context.now:
-            return done
-        limit = context.timeout_seconds
-        if limit is None or until <= context.now + timedelta(seconds=limit):
-            return Waiting(until=until, then=done)
-        late = Failed(code="timeout", message=f"The step exceeded its timeout of {limit:g} s.", retryable=False)
-        return Waiting(until=context.now + timedelta(seconds=limit), then=late)
+        return done if until <= context.now else bounded(Waiting(until=until, then=done), context)
 
 
 def _until(config: Mapping[str, Any], now: datetime) -> datetime:

@@ -10,18 +10,32 @@ from typing import Any, Final
 from flowforge.core.errors import Fault
 from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
 from flowforge.core.pointers import tokens
+from flowforge.steps.approval import Approval
 from flowforge.steps.base import StepType
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
+from flowforge.steps.emit import Emit
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
+from flowforge.steps.wait_event import WaitEvent
 
 ENTRY_POINTS: Final = "flowforge.steps"
-BUILT_IN: Final[tuple[StepType, ...]] = (Condition(), Delay(), Generic(), Http(), Python(), Switch(), Transform())
+BUILT_IN: Final[tuple[StepType, ...]] = (
+    Approval(),
+    Condition(),
+    Delay(),
+    Emit(),
+    Generic(),
+    Http(),
+    Python(),
+    Switch(),
+    Transform(),
+    WaitEvent(),
+)
 
 _ATTRIBUTES: Final = (
     "title",
@@ -32,6 +46,7 @@ _ATTRIBUTES: Final = (
     "default_timeout_seconds",
     "config_schema",
     "output_schema",
+    "unrendered",
     "check",
     "branches",
     "run",

@@ -1,8 +1,14 @@
 """Rendered values as steps read them: what counts as true, and how a value is written as text."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from flowforge.core import json
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
+from flowforge.kernel import durations
+
+EVENT_NAME: Final = "[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}"  # of a project event; `*` is left to patterns
 
 
 def truth(value: Json) -> bool:
@@ -28,3 +34,14 @@ def faults_of_plain_text(value: object) -> list[Fault]:
         return []
     detail = "plain text always gives the same; write an expression in {{ … }}"
     return [Fault(pointer="/expression", code="not_an_expression", detail=detail)]
+
+
+def faults_of_duration(config: Mapping[str, Any], field: str) -> list[Fault]:
+    """Of a member that is a duration, if it is there."""
+    if field not in config or holds_expression(config[field]):
+        return []
+    try:
+        durations.parse(config[field])
+    except ValueError as error:
+        return [Fault(pointer=f"/{field}", code="invalid_duration", detail=str(error))]
+    return []

@@ -24,14 +24,14 @@ from runs.constants import DEFAULT_EVENTS, MAX_BATCH, MAX_EVENTS
 Operation = dict[str, Any]
 
 RUN = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
-_STEP = "01981f5e-2a4b-7f00-9a51-3c5d7e9f1b2d"
+STEP = "01981f5e-2a4b-7f00-9a51-3c5d7e9f1b2d"
 WORKFLOW = "01981f5e-0000-7000-8000-000000000002"
 PROJECT = "01981f5e-0000-7000-8000-000000000001"
 AT = "2026-01-01T12:00:00.123456Z"
 
 _LOG: Final = {"at": AT, "level": "info", "message": "GET https://example.com/2026-01-01: 200"}
 _STEP_SHOWN: Final = {
-    "id": _STEP,
+    "id": STEP,
     "node_id": "fetch",
     "name": "Fetch the day's orders",
     "type": "http",
@@ -94,7 +94,7 @@ _EVENT: Final = {
     "at": AT,
     "event": "step.started",
     "run_id": RUN,
-    "step_id": _STEP,
+    "step_id": STEP,
     "data": {"node_id": "fetch", "status": "running", "attempt": 1},
 }
 _PROBLEM: Final = {

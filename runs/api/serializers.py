@@ -9,7 +9,8 @@ from flowforge.api.serializers import StrictSerializer
 from flowforge.events.schemas import LOG_LEVELS, RUN_EVENTS
 from flowforge.kernel import durations
 from flowforge.kernel.states import RUN_STATUSES, STEP_STATUSES
-from runs.constants import INT32, MAX_BATCH, MAX_DEDUPE_KEY_LENGTH, MAX_WAIT_SECONDS
+from flowforge.steps.values import EVENT_NAME
+from runs.constants import INT32, MAX_BATCH, MAX_DEDUPE_KEY_LENGTH, MAX_REASON_LENGTH, MAX_WAIT_SECONDS
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True})
@@ -73,6 +74,45 @@ class ExecuteBody(StrictSerializer):
 
     input = ObjectField(required=False)
     metadata = ObjectField(required=False)
+
+
+class DecisionBody(StrictSerializer):
+    """What `:approve` and `:reject` take."""
+
+    data = AnyField(  # type: ignore[assignment]  # declared fields leave the class: `Serializer.data` stays
+        required=False, allow_null=True, help_text="What the approval's form asks for."
+    )
+
+
+class OutputBody(StrictSerializer):
+    """What `:complete` takes."""
+
+    output = AnyField(allow_null=True, help_text="The step's output.")
+
+
+class OverrideBody(OutputBody):
+    """What `:override` takes."""
+
+    reason = serializers.CharField(max_length=MAX_REASON_LENGTH, help_text="Why; the history keeps it.")
+
+
+class PublishBody(StrictSerializer):
+    """What `/v1/events` takes."""
+
+    event = serializers.RegexField(
+        rf"^{EVENT_NAME}\Z", trim_whitespace=False, help_text="Its name, such as `order.paid`."
+    )
+    payload = ObjectField(required=False, help_text="What it says.")
+    dedupe_key = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=MAX_DEDUPE_KEY_LENGTH,
+        trim_whitespace=False,
+        help_text="The same key within 24 hours is the same event.",
+    )
+    project_id = serializers.UUIDField(
+        required=False, allow_null=True, help_text="Of which project; a key's own, or a person's only one."
+    )
 
 
 class NoBody(StrictSerializer):
@@ -248,3 +288,50 @@ class FailureShown(serializers.Serializer[Any]):
 class ExecutionShown(serializers.Serializer[Any]):
     execution_id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=("RUNNING",))
+
+
+class ApprovalShown(serializers.Serializer[Any]):
+    """An approval that waits."""
+
+    id = serializers.UUIDField(help_text="The step's.")
+    step_id = serializers.UUIDField()
+    run_id = serializers.UUIDField()
+    node_id = serializers.CharField()
+    project_id = serializers.UUIDField()
+    workflow_id = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    title = serializers.CharField()
+    instructions = serializers.CharField(allow_null=True)
+    form = ObjectField(allow_null=True, help_text="JSON Schema of `data`.")
+    assignees = serializers.ListField(child=serializers.CharField(), help_text="Empty: everybody.")
+    requested_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class UnclearShown(serializers.Serializer[Any]):
+    """A step that waits on because its `match` could not be evaluated."""
+
+    run_id = serializers.UUIDField()
+    step_id = serializers.UUIDField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ProjectEventShown(serializers.Serializer[Any]):
+    """An event of a project."""
+
+    id = serializers.UUIDField()
+    project_id = serializers.UUIDField()
+    event = serializers.CharField()
+    payload = ObjectField()
+    source = serializers.CharField(  # type: ignore[assignment]  # declared fields leave the class
+        help_text="Who published it: `key:<id>`, `user:<id>` or `step:<id>`."
+    )
+    matched = serializers.IntegerField(help_text="How many waiting steps it has ended so far.")
+    created_at = serializers.DateTimeField()
+
+
+class PublishedShown(ProjectEventShown):
+    """An event that was just published."""
+
+    unclear = UnclearShown(many=True, help_text="The first 20.")

@@ -4,15 +4,19 @@ from typing import Any
 
 from django.urls import path
 
+from runs.api.event_views import EventViewSet
 from runs.api.failure_views import FailureViewSet
 from runs.api.start_views import WorkflowRunViewSet
 from runs.api.steering_views import BulkViewSet, SteeringViewSet
+from runs.api.step_views import ApprovalViewSet, StepActionViewSet
 from runs.api.views import HistoryViewSet, RunViewSet
 
 Actions = dict[str, Any]
 
 LIST: Actions = {"get": "list"}
 START: Actions = {"post": "start"}
+
+STEP = "runs/<uuid:run_id>/steps/<uuid:step_id>"
 
 urlpatterns = [
     path("runs", RunViewSet.as_view(LIST)),
@@ -26,7 +30,14 @@ urlpatterns = [
     path("runs/<uuid:run_id>:pause", RunViewSet.as_view({"post": "pause"})),
     path("runs/<uuid:run_id>:resume", RunViewSet.as_view({"post": "resume"})),
     path("runs/<uuid:run_id>/steps", HistoryViewSet.as_view({"get": "steps"})),
-    path("runs/<uuid:run_id>/steps/<uuid:step_id>/logs", HistoryViewSet.as_view({"get": "logs"})),
+    path(f"{STEP}/logs", HistoryViewSet.as_view({"get": "logs"})),
+    path(f"{STEP}:approve", StepActionViewSet.as_view({"post": "approve"})),
+    path(f"{STEP}:reject", StepActionViewSet.as_view({"post": "reject"})),
+    path(f"{STEP}:complete", StepActionViewSet.as_view({"post": "complete"})),
+    path(f"{STEP}:override", StepActionViewSet.as_view({"post": "override"})),
+    path("approvals", ApprovalViewSet.as_view(LIST)),
+    path("events", EventViewSet.as_view({"post": "publish"})),
+    path("events/<uuid:event_id>", EventViewSet.as_view({"get": "retrieve"})),
     path("runs/<uuid:run_id>/events", HistoryViewSet.as_view({"get": "events"})),
     path("failures", FailureViewSet.as_view({"get": "list"})),
     path("failures/<uuid:failure_id>", FailureViewSet.as_view({"get": "retrieve"})),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.urls import get_resolver
 
+from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from runs.models import FailureGroup, Run, StepRun
 from tests import factories
@@ -24,9 +25,12 @@ _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
+ID_NAMES: Final = ("project", "workflow", "run", "step", "key", "failure", "event")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """One method of one route. `{project}`, `{workflow}`, `{run}`, `{step}`, `{key}`, `{failure}` stand for ids."""
+    """One method of one route. The names of `ID_NAMES` in braces stand for ids."""
 
     scope: str
     body: Mapping[str, Any] | None = None
@@ -102,13 +106,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **_reads("runs:read", "/v1/failures", "/v1/failures/{failure}"),
     "POST /v1/failures/{failure}:retry": Operation(scope="runs:write", body={}),
     "POST /v1/failures/{failure}:resolve": Operation(scope="runs:write", body={}),
+    **_reads("runs:write", "/v1/approvals"),
+    "POST /v1/runs/{run}/steps/{step}:approve": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}/steps/{step}:reject": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}/steps/{step}:complete": Operation(scope="runs:write", body={"output": 1}),
+    "POST /v1/runs/{run}/steps/{step}:override": Operation(scope="runs:write", body={"output": 1, "reason": "so"}),
+    "POST /v1/events": Operation(scope="runs:write", body={"event": "order.paid"}),
+    **_reads("runs:read", "/v1/events/{event}"),
 }
 
 CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope != PUBLIC}
 SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.scope != ANY)
-WITH_IDS: Final = sorted(name for name in CLOSED if re.search(r"\{(project|workflow|run|step|key|failure)\}", name))
+WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(ID_NAMES)})\}}", name))
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/api-keys",
+    "POST /v1/events",
     "POST /v1/workflows",
     "POST /v1/workflows:import",
     "POST /v1/workflows:validate",
@@ -134,8 +146,9 @@ def make_place(project: Project) -> Place:
     step = factories.make_step(run=run)
     key, _ = factories.make_api_key(project=project, scopes=["runs:read"])
     failure = factories.make_failure(workflow=workflow)
-    rows = {"project": project, "workflow": workflow, "run": run, "step": step, "key": key, "failure": failure}
-    return Place(ids={name: str(row.pk) for name, row in rows.items()})
+    event = Event.objects.create(project_id=project.pk, name="order.paid", source="test")
+    rows = (project, workflow, run, step, key, failure, event)
+    return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
 def call(client: ApiClient, place: Place, name: str, body: dict | None = None) -> Answer:
@@ -155,6 +168,7 @@ def snapshot(project_id: str) -> list:
         list(Run.objects.filter(**owned).order_by("pk").values()),
         list(StepRun.objects.filter(run__project_id=project_id).order_by("pk").values()),
         list(FailureGroup.objects.filter(**owned).order_by("pk").values()),
+        list(Event.objects.filter(**owned).order_by("pk").values()),
     ]
 
 

@@ -7,10 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flowforge.steps.base import CancelToken, Context, LogLevel, Outcome, StepSettings, StepType
+from flowforge.steps.base import CancelToken, Context, LogLevel, Outcome, Published, StepSettings, StepType
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOOPBACK = ("127.0.0.0/8", "::1")
+
+
+@dataclass(kw_only=True)
+class Events:
+    """Where a step publishes: keeps what was published by its key."""
+
+    published: dict[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    unclear: int = 0
+
+    def publish(self, *, event: str, payload: Mapping[str, Any], key: str) -> Published:
+        self.published.setdefault(key, (event, payload))
+        return Published(id=f"event-{len(self.published)}", matched=2, unclear=self.unclear)
 
 
 @dataclass(kw_only=True)
@@ -22,6 +34,7 @@ class Attempt:
     file_roots: Sequence[Path] = ()
     timeout_seconds: float | None = None
     traceparent: str = ""
+    events: Events = field(default_factory=Events)
     lines: list[tuple[LogLevel, str]] = field(default_factory=list)
     cancel: CancelToken = field(default_factory=CancelToken)
     _stop_at: tuple[str, str] | None = None
@@ -47,6 +60,7 @@ class Attempt:
             timeout_seconds=self.timeout_seconds,
             cancel=self.cancel,
             log=self.log,
+            events=self.events,
             settings=StepSettings(home=self.home, allow_private_targets=self.allow, file_roots=self.file_roots),
             traceparent=self.traceparent,
         )

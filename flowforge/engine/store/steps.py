@@ -87,7 +87,7 @@ def claim_steps(
                     lease_expires_at = %s, worker = %s, started_at = %s, finished_at = NULL, error = NULL
                 WHERE id IN (
                     SELECT id FROM runs_steprun WHERE run_id = %s AND queue = %s
-                    AND status IN ('pending', 'retrying') AND available_at <= %s
+                    AND status IN ('pending', 'retrying') AND available_at <= %s AND resolution IS NULL
                     ORDER BY priority DESC, position LIMIT %s)
                 RETURNING {_STATE_COLUMNS}""",
             [time_in(until), worker, time_in(now), uuid_in(run_id), queue, time_in(now), min(limit, room)],

@@ -1,7 +1,7 @@
 """Expressions: do they parse, and do they read only what there is by then?"""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flowforge.core.errors import Fault
@@ -14,9 +14,12 @@ IN_STEP: Final = IN_RUN | {"credentials"}
 # names that a step type itself gives to expressions in its config
 OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
     "map": frozenset({"item", "index"}),
-    "wait_event": frozenset({"payload", "event"}),
 }
-EVERYWHERE: Final = IN_STEP | {"item", "index"}
+# members of a type's config that are conditions, evaluated when something happens: braces or not, over these names
+LATER: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
+    "wait_event": {"match": frozenset({"payload", "event", "inputs", "steps"})},
+}
+EVERYWHERE: Final = IN_STEP | {"item", "index", "payload", "event"}
 STEP_MEMBERS: Final = frozenset({"output", "status", "error"})
 
 
@@ -50,13 +53,23 @@ def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
     roots = IN_STEP | OF_TYPE.get(node.get("type", ""), frozenset())
     if node.get("template_id") is not None:
         roots |= {"parameters"}
-    yield from _value(draft, _place(draft, roots, node_id), node.get("config"), f"{at}/config")
+    yield from _config(draft, _place(draft, roots, node_id), node, f"{at}/config")
     if isinstance(node.get("when"), str):
         yield from _condition(draft, _place(draft, IN_RUN, node_id), node["when"], f"{at}/when")
     yield from _value(draft, _place(draft, IN_RUN, node_id), node.get("cache"), f"{at}/cache")
     undo = node.get("compensate") or {}
     place = _place(draft, IN_STEP, node_id, itself=True)
     yield from _value(draft, place, undo.get("config"), f"{at}/compensate/config")
+
+
+def _config(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> Iterator[Fault]:
+    config, later = node.get("config"), LATER.get(node.get("type", ""), {})
+    if later and isinstance(config, Mapping):
+        for name in later.keys() & config.keys():
+            if isinstance(config[name], str):
+                yield from _condition(draft, replace(place, roots=later[name]), config[name], f"{at}/{name}")
+        config = {name: value for name, value in config.items() if name not in later}
+    yield from _value(draft, place, config, at)
 
 
 def _place(draft: Draft, roots: frozenset[str], node_id: str, *, itself: bool = False) -> Place:

@@ -39,7 +39,9 @@ HERE = "tests.unit.steps.test_registry"
 
 def test_it_works() -> None:
     registry = default_registry()
-    assert registry.names() == ["condition", "delay", "generic", "http", "python", "switch", "transform"]
+    assert registry.names() == [
+        *("approval", "condition", "delay", "emit", "generic", "http", "python", "switch", "transform", "wait_event"),
+    ]
     assert [step_type.name for step_type in registry.all()] == registry.names()
     found = registry.get("http")
     assert found is not None
