@@ -199,6 +199,7 @@ X_FRAME_OPTIONS = "DENY"
 TRUSTED_PROXY_COUNT = env.int("FLOWFORGE_TRUSTED_PROXIES", default=0)
 
 UNFOLD = sidebar.UNFOLD  # the admin's looks
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 
 # --- the API ------------------------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
