@@ -11,6 +11,8 @@ from typing import Any
 
 import environ
 
+from flowforge.staff import sidebar
+
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -195,6 +197,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 TRUSTED_PROXY_COUNT = env.int("FLOWFORGE_TRUSTED_PROXIES", default=0)
+
+UNFOLD = sidebar.UNFOLD  # the admin's looks
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 
 # --- the API ------------------------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024

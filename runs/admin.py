@@ -18,9 +18,18 @@ from flowforge.kernel.states import LIVE_RUN_STATUSES, RUN_STATUSES
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
 from flowforge.staff.pages import ReadOnlyAdmin
-from runs.models import Run
+from runs.models import FailureGroup, Run
 from runs.report import report, seconds_of
-from runs.services import cancel_run, pause_run, resume_run
+from runs.services import (
+    cancel_run,
+    pause_run,
+    replay_run,
+    resolve_failure,
+    resume_run,
+    retry_failure,
+    retry_run,
+)
+from runs.transitions import RETRYABLE
 from workflows.models import Workflow
 
 LIVE = "live"  # of the status filter: whatever has not ended
@@ -117,6 +126,23 @@ class RunAdmin(ReadOnlyAdmin):
             icon="cancel",
             destructive=True,
         ),
+        Command(
+            name="retry",
+            title="Retry",
+            explanation="The run goes on from the steps that did not complete; what completed is kept.",
+            done="going on as the next attempt",
+            carry_out=lambda caller, run: retry_run(run_id=run.pk, caller_actor=caller.actor),
+            applies=lambda run: run.status in RETRYABLE,
+            icon="refresh",
+        ),
+        Command(
+            name="replay",
+            title="Replay",
+            explanation="A new run of the same version with the same inputs is started.",
+            done="started anew",
+            carry_out=lambda caller, run: replay_run(run_id=run.pk, caller_actor=caller.actor),
+            icon="replay",
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
@@ -169,3 +195,43 @@ class RunAdmin(ReadOnlyAdmin):
     def duration(self, run: Run) -> str:
         """So far, if it still runs."""
         return shown.lasted(seconds_of(run))
+
+
+@admin.register(FailureGroup)
+class FailureGroupAdmin(ReadOnlyAdmin):
+    """What goes wrong again and again, as the engine counts it."""
+
+    list_display = ("message", "code", "node_id", "workflow", "shown_status", "count", "last_seen_at")
+    list_filter = ("status", ("workflow", AutocompleteSelectFilter), ("project", AutocompleteSelectFilter))
+    list_filter_submit = True
+    list_select_related = ("workflow",)
+    ordering = ("-last_seen_at", "-id")
+    fields = (
+        *("message", "code", "node_id", "workflow", "project", "status", "count"),
+        *("first_seen_at", "last_seen_at", "resolved_at", "sample_run_id"),
+    )
+    readonly_fields = fields
+    commands = (
+        Command(
+            name="retry",
+            title="Retry the runs",
+            explanation="Those of its runs that are failed still go on from the steps that did not complete.",
+            done="its runs go on",
+            carry_out=lambda caller, group: retry_failure(failure_id=group.pk, caller_actor=caller.actor),
+            icon="refresh",
+            destructive=True,
+        ),
+        Command(
+            name="resolve",
+            title="Resolve",
+            explanation="It is dealt with. The next such failure opens it again.",
+            done="resolved",
+            carry_out=lambda _caller, group: resolve_failure(failure_id=group.pk),
+            applies=lambda group: group.status == FailureGroup.Status.OPEN,
+            icon="check",
+        ),
+    )
+
+    @display(description="status", label={"open": "warning", "resolved": "success"})  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_status(self, group: FailureGroup) -> str:
+        return group.status

@@ -1,4 +1,7 @@
-"""Runs, their steps and their history. Written by `runs.services` (start, intents) and the engine's commit alone."""
+"""Runs, their steps and their history.
+
+Written by `runs.services` (start, intents), `runs.transitions` and the engine's commit alone.
+"""
 
 from django.db import models
 from django.db.models import Q
@@ -25,6 +28,7 @@ class Run(Row):
     attempt = models.PositiveIntegerField(default=1)  # `:retry` begins the next one
     outputs = models.JSONField(null=True)
     error = models.JSONField(null=True)
+    failure_id = models.UUIDField(null=True)  # failed: the FailureGroup of its error
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)  # started_at + config.timeout
@@ -88,6 +92,8 @@ class Run(Row):
             models.Index(
                 fields=["project", "-created_at", "-id"], name="run_failed_listing", condition=Q(status="failed")
             ),
+            # the runs of a group of failures that can be retried: services.failures
+            models.Index(fields=["failure_id", "id"], name="run_failure", condition=Q(failure_id__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -115,7 +121,8 @@ class StepRun(models.Model):
     branch = models.CharField(max_length=200, null=True)  # noqa: DJ001  null is "no branch"
     sanitized = models.BooleanField(default=False)
     worker = models.CharField(max_length=80, default="")
-    available_at = models.DateTimeField(null=True)  # claimed from then on, or waits until then; null: for an event
+    # claimed from then on, or waits until then; null: waits for an event or, pending, is to be decided anew by a retry
+    available_at = models.DateTimeField(null=True)
     waits_for = models.CharField(max_length=120, default="")  # waiting: `time`, `approval`, `event:<name>` …
     then = models.JSONField(null=True)  # waiting: how it ends at `available_at`: kernel.runstate.Verdict.of
     resolution = models.JSONField(null=True)  # the same, written from outside, once: the engine makes it state
@@ -214,3 +221,39 @@ class CachedOutput(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+
+class FailureGroup(models.Model):
+    """Failures of runs that are alike. Counted by the very commit that ends a run as failed: engine.store.failures.
+
+    Reading the groups costs as much as there are groups, however many runs are stored.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        RESOLVED = "resolved"  # by a person; the next failure opens it again
+
+    id = models.UUIDField(primary_key=True)  # kernel.fingerprints: of workflow, node, code and message alone
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+")
+    node_id = models.CharField(max_length=100, default="")  # "" where no step is to blame
+    code = models.CharField(max_length=100)
+    message = models.CharField(max_length=500)  # without numbers, ids, quoted texts and paths
+    status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
+    count = models.PositiveIntegerField(default=0)  # failures, of which a run that is retried may have several
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    sample_run_id = models.UUIDField()  # the newest; a run that is deleted leaves its failures counted
+
+    objects = ScopedQuerySet["FailureGroup"].as_manager()
+
+    class Meta:
+        ordering = ["-last_seen_at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=["open", "resolved"]), name="failure_status_known"),
+        ]
+        indexes = [models.Index(fields=["project", "-last_seen_at", "-id"], name="failure_listing")]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"

@@ -38,6 +38,8 @@ class RunRow(NamedTuple):
     project_id: Key
     status: str
     status_reason: str | None
+    attempt: int
+    priority: int
     trigger_type: str
     trigger_id: str | None
     inputs: JsonText
@@ -67,6 +69,7 @@ class StepRow(NamedTuple):
     index: int  # type: ignore[assignment]  # a row's own: nobody asks it for tuple.index
     status: str
     attempt: int
+    max_attempts: int
     inputs: JsonText
     output: JsonText
     error: JsonText
@@ -106,6 +109,8 @@ def run(row: RunRow) -> Shown:
         "project_id": key(row.project_id),
         "status": row.status,
         "status_reason": row.status_reason,
+        "attempt": row.attempt,
+        "priority": row.priority,
         "trigger": {"type": row.trigger_type, "id": row.trigger_id},
         "inputs": document(row.inputs),
         "outputs": document(row.outputs),
@@ -178,7 +183,7 @@ def _step(node: Node, row: StepRow, logs: Sequence[Shown]) -> Shown:
         "type": node.type,
         "status": row.status,
         "attempt": row.attempt,
-        "max_attempts": node.retry.max_attempts,
+        "max_attempts": row.max_attempts,
         "inputs": document(row.inputs),
         "output": document(row.output),
         "error": error(row.error, step=node.id),
@@ -199,6 +204,7 @@ def _unbegun(node: Node, run_row: RunRow) -> Shown:
         index=NO_ITEM,
         status="cancelled" if run_row.status in ENDED_RUN_STATUSES else "pending",
         attempt=0,
+        max_attempts=node.retry.max_attempts,
         inputs=None,
         output=None,
         error=None,

@@ -11,7 +11,7 @@ from flowforge.core.ids import new_id, step_id
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
-from runs.models import Run, StepRun
+from runs.models import FailureGroup, Run, StepRun
 from workflows.models import Workflow, WorkflowVersion
 
 PASSWORD = "a long password of tests"
@@ -89,6 +89,25 @@ def make_run(*, workflow: Workflow, **fields: Any) -> Run:
 def make_step(*, run: Run, node_id: str = "only", **fields: Any) -> StepRun:
     return StepRun.objects.create(
         **{"id": step_id(run.id, node_id), "run": run, "node_id": node_id, "status": "pending", **fields}
+    )
+
+
+def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:
+    """A group of failures of some step of the workflow; none of its runs."""
+    moments = {"first_seen_at": clock.now(), "last_seen_at": clock.now()}
+    return FailureGroup.objects.create(
+        **{
+            "id": new_id(),
+            "project": workflow.project,
+            "workflow": workflow,
+            "node_id": "load",
+            "code": "timeout",
+            "message": "waited <n> s",
+            "count": 3,
+            "sample_run_id": new_id(),
+            **moments,
+            **fields,
+        }
     )
 
 

@@ -203,9 +203,13 @@ def _envelop(media: Schema) -> None:
         example["value"] = {"data": example["value"], "meta": sample}
 
 
+_METHODS: Final = ("parameters", "get", "post", "put", "patch", "delete", "head", "options")
+
+
 def finish(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
     """Postprocessing hook: tidiness, the shared components, and an example wherever a view gave none."""
     result = tidied(result)
+    result["paths"] = {path: _in_order(methods) for path, methods in result["paths"].items()}
     shared = result.setdefault("components", {})
     for kind, entries in components.shared().items():
         shared.setdefault(kind, {}).update(entries)
@@ -216,6 +220,11 @@ def finish(result: Schema, generator: Any, request: Any, public: bool) -> Schema
             if "example" not in media and "examples" not in media and "schema" in media:
                 media["example"] = example_of(media["schema"], shared["schemas"])
     return result
+
+
+def _in_order(methods: Schema) -> Schema:
+    """The generator walks a set: the same code has to give the same document."""
+    return {method: methods[method] for method in sorted(methods, key=_METHODS.index)}
 
 
 def _operations(document: Schema) -> Iterator[Schema]:

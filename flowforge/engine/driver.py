@@ -35,7 +35,7 @@ from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.scope import Results, item_of, scope_of
+from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
@@ -47,6 +47,7 @@ from flowforge.kernel.mapping import MapState
 from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
 from flowforge.kernel.states import ENDED_STEP_STATUSES
 from runs import waiting
+from runs.scope import scope_of
 
 PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
@@ -219,7 +220,8 @@ class Drive:
                 rows += step_store.load_live_items(run.id)
             for row in rows:
                 self.journal.rows[row.key] = row
-                state.restore(_step_state(self.plan, row))
+                if row.begun:
+                    state.restore(_step_state(self.plan, row))
             for node in self.plan.definition.maps:
                 if node.id in state.live and state.live[node.id].status == "waiting":
                     state.maps[node.id] = map_state(run, state, node)

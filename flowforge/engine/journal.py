@@ -6,8 +6,9 @@ from typing import Any
 from flowforge.core import json
 from flowforge.core.ids import step_id
 from flowforge.core.json import Json
-from flowforge.engine.store.rows import ClaimedRun, EventRow, RunUpdate, StepRow
+from flowforge.engine.store.rows import ClaimedRun, EventRow, Failure, RunUpdate, StepRow
 from flowforge.engine.store.steps import count, started_event
+from flowforge.kernel.fingerprints import fingerprint_of
 from flowforge.kernel.runstate import RunChange, StepChange
 
 
@@ -123,6 +124,9 @@ class Journal:
             columns["finished_at"] = now
         if change.error is not None:
             columns["error"] = data["error"] = dict(change.error)
+            if change.status == "failed":
+                fingerprint = fingerprint_of(self.run.workflow_id, change.error)
+                self.update.failure = Failure(fingerprint=fingerprint, at=now)
         if change.reason is not None:
             data["reason"] = change.reason
         self.events.append(EventRow(at=now, event=change.event, data=data))

@@ -78,7 +78,9 @@ def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Call
     row.output = None if node.on_error == "continue" else outcome.output
     retry_at = None
     if outcome.retryable:
-        retry_at = next_attempt_at(node.retry, row.attempt, now, random, outcome.retry_after_seconds)
+        granted_before = max(0, row.max_attempts - node.retry.max_attempts)  # by earlier attempts of the run
+        failures = row.attempt - granted_before
+        retry_at = next_attempt_at(node.retry, failures, now, random, outcome.retry_after_seconds)
     if retry_at is not None:
         row.status, row.available_at = "retrying", retry_at
         return _event(row, "step.retrying", now, error=row.error, retry_at=isoformat(retry_at))

@@ -1,19 +1,16 @@
-"""What expressions see of a run: `inputs, steps, run, project, now`. Results of steps are read when they are named."""
+"""The results of a run's steps as its expressions see them: read when they are named. The rest: runs/scope.py."""
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
-from flowforge.core.clock import isoformat
 from flowforge.core.json import Json
 from flowforge.engine.items import lists
 from flowforge.engine.store import steps as store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
-from flowforge.projects import selectors as projects
+from runs.scope import NOT_BEGUN
 
 _KEPT = 2_000  # results of steps in memory, a run
-_NOT_BEGUN: dict[str, Json] = {"status": "pending", "output": None, "error": None}
 
 
 class Results(Mapping[str, Any]):
@@ -38,7 +35,7 @@ class Results(Mapping[str, Any]):
     def __getitem__(self, node_id: str) -> dict[str, Json]:
         if node_id not in self._held:
             self.load([node_id])
-        return self._held.get(node_id, _NOT_BEGUN)
+        return self._held.get(node_id, NOT_BEGUN)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._held)
@@ -47,49 +44,8 @@ class Results(Mapping[str, Any]):
         return len(self._held)
 
 
-class ProjectScope(Mapping[str, Any]):
-    """`project`: its variables, read when they are first named."""
-
-    def __init__(self, project_id: uuid.UUID) -> None:
-        self._project_id = project_id
-        self._values: dict[str, Any] | None = None
-
-    def _load(self) -> dict[str, Any]:
-        if self._values is None:
-            settings = projects.settings_of(self._project_id)
-            self._values = {"id": str(self._project_id), "variables": settings.get("variables", {})}
-        return self._values
-
-    def __getitem__(self, key: str) -> Any:
-        return self._load()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._load())
-
-    def __len__(self) -> int:
-        return len(self._load())
-
-
 def item_of(run: ClaimedRun, row: StepRow) -> dict[str, Any]:
     """What an item's step sees beside all else: `item` and `index`; nothing of a step that is none."""
     if row.item is None:
         return {}
     return {"item": lists.get(run, row.node_id)[row.index], "index": row.index}
-
-
-def scope_of(run: ClaimedRun, results: Results, now: datetime) -> dict[str, Any]:
-    """The names of an expression; `now` is text, as JSON has no moments."""
-    return {
-        "inputs": run.inputs,
-        "steps": results,
-        "run": {
-            "id": str(run.id),
-            "workflow_id": str(run.workflow_id),
-            "attempt": run.attempt,
-            "created_at": isoformat(run.created_at),
-            "metadata": run.metadata,
-            "trigger": run.trigger_type,
-        },
-        "project": ProjectScope(run.project_id),
-        "now": isoformat(now),
-    }

@@ -21,12 +21,13 @@ from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.scope import Results, item_of, scope_of
+from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
 from flowforge.kernel.definition import Definition
+from runs.scope import scope_of
 
 MAX_BATCH = 128
 SHORT_BATCH_SECONDS = 0.1  # a batch under this lets the next one double

@@ -87,7 +87,7 @@ RUN_EVENTS: Final[Mapping[str, EventType]] = {
         _run(RUN_WAITING, "All that is left of it waits for a person, an event or a time."),
         _run(RUN_PAUSED, "Someone paused it: no new step begins."),
         _run(RUN_RESUMED, "It goes on after a pause or a wait."),
-        _run(RUN_RETRIED, "It goes on as its next attempt, from the steps that failed."),
+        _run(RUN_RETRIED, "It goes on as its next attempt, from the steps that failed.", attempt=_COUNT),
         _run(RUN_COMPLETED, "It has ended, and what it was for is done."),
         _run(RUN_FAILED, "It has ended with an error.", error=_ERROR),
         _run(RUN_CANCELLED, "It has ended because someone asked for it."),

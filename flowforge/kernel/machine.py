@@ -139,21 +139,21 @@ def _spread(state: RunState, found: Decisions, source: StepState, now: datetime,
         if begun and (handled or edge.on == "success"):
             continue  # the target is past caring, and the source needs no one to take its failure
         try:
-            fires = _fires(edge, source, evaluate)
+            fired = fires(edge, source, evaluate)
         except EvaluationFailed as error:
             if not begun:
                 _fail(state, found, _new_step(state, edge.target), _error_of(error), now)
             continue
-        if fires and edge.on != "success":
+        if fired and edge.on != "success":
             handled = True
         if not begun:
-            _settle_edge(state, found, edge, fires, now)
+            _settle_edge(state, found, edge, fired, now)
     if not handled:
         state.unhandled.append(source)
 
 
-def _fires(edge: Edge, source: StepState, evaluate: Evaluate) -> bool:
-    """Whether an edge fires, its source having ended."""
+def fires(edge: Edge, source: StepState, evaluate: Evaluate) -> bool:
+    """Whether an edge fires, its source having ended. Raises EvaluationFailed."""
     if source.status == "completed":
         applies = edge.on in ("success", "always")
     elif source.status == "failed":

@@ -36,6 +36,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Work",
                 "items": [
                     _page("Runs", "play_circle", "runs.run"),
+                    _page("Failures", "report", "runs.failuregroup"),
                     _page("Workflows", "account_tree", "workflows.workflow"),
                     _page("Projects", "folder_open", "projects.project"),
                 ],

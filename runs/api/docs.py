@@ -23,15 +23,15 @@ from runs.constants import DEFAULT_EVENTS, MAX_BATCH, MAX_EVENTS
 
 Operation = dict[str, Any]
 
-_RUN = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
-_STEP = "01981f5e-2a4b-7f00-9a51-3c5d7e9f1b2d"
-_WORKFLOW = "01981f5e-0000-7000-8000-000000000002"
-_PROJECT = "01981f5e-0000-7000-8000-000000000001"
-_AT = "2026-01-01T12:00:00.123456Z"
+RUN = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
+STEP = "01981f5e-2a4b-7f00-9a51-3c5d7e9f1b2d"
+WORKFLOW = "01981f5e-0000-7000-8000-000000000002"
+PROJECT = "01981f5e-0000-7000-8000-000000000001"
+AT = "2026-01-01T12:00:00.123456Z"
 
-_LOG: Final = {"at": _AT, "level": "info", "message": "GET https://example.com/2026-01-01: 200"}
+_LOG: Final = {"at": AT, "level": "info", "message": "GET https://example.com/2026-01-01: 200"}
 _STEP_SHOWN: Final = {
-    "id": _STEP,
+    "id": STEP,
     "node_id": "fetch",
     "name": "Fetch the day's orders",
     "type": "http",
@@ -43,19 +43,21 @@ _STEP_SHOWN: Final = {
     "error": None,
     "branch": None,
     "worker": "default@host",
-    "started_at": _AT,
-    "finished_at": _AT,
+    "started_at": AT,
+    "finished_at": AT,
     "duration_ms": 80,
     "logs": [_LOG],
 }
 _ROW: Final = {
-    "id": _RUN,
-    "workflow_id": _WORKFLOW,
+    "id": RUN,
+    "workflow_id": WORKFLOW,
     "workflow_name": "Daily import",
     "workflow_version": 3,
-    "project_id": _PROJECT,
+    "project_id": PROJECT,
     "status": "completed",
     "status_reason": None,
+    "attempt": 1,
+    "priority": 0,
     "trigger": {"type": "api", "id": None},
     "inputs": {"day": "2026-01-01"},
     "outputs": {"rows": 3},
@@ -74,12 +76,12 @@ _ROW: Final = {
     "parent_run_id": None,
     "replay_of": None,
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-    "created_at": _AT,
-    "started_at": _AT,
-    "finished_at": _AT,
+    "created_at": AT,
+    "started_at": AT,
+    "finished_at": AT,
 }
-_WHOLE: Final = {**_ROW, "steps": [_STEP_SHOWN]}
-_PENDING: Final = {
+WHOLE: Final = {**_ROW, "steps": [_STEP_SHOWN]}
+PENDING: Final = {
     **_ROW,
     "status": "pending",
     "outputs": None,
@@ -89,10 +91,10 @@ _PENDING: Final = {
 }
 _EVENT: Final = {
     "seq": 3,
-    "at": _AT,
+    "at": AT,
     "event": "step.started",
-    "run_id": _RUN,
-    "step_id": _STEP,
+    "run_id": RUN,
+    "step_id": STEP,
     "data": {"node_id": "fetch", "status": "running", "attempt": 1},
 }
 _PROBLEM: Final = {
@@ -105,16 +107,16 @@ _PROBLEM: Final = {
 }
 
 
-def _asked(value: Any) -> OpenApiExample:
+def asked(value: Any) -> OpenApiExample:
     return OpenApiExample("Request", value=value, request_only=True)
 
 
-def _given(value: Any, status: str = "200", name: str = "Answer") -> OpenApiExample:
+def given(value: Any, status: str = "200", name: str = "Answer") -> OpenApiExample:
     """Of a list, the value of one item."""
     return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
-def _query(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
+def query(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(name, kind, description=description, required=False, **more)
 
 
@@ -123,18 +125,18 @@ LIST: Final[Operation] = {
     "summary": "List runs",
     "description": "Newest first, without their steps. `metadata.<key>=<value>` filters by any label of yours.",
     "parameters": [
-        _query("status", "Several: repeated, or with commas between.", many=True, enum=RUN_STATUSES),
-        _query("workflow_id", "Of this workflow.", OpenApiTypes.UUID),
-        _query("project_id", "Of this project.", OpenApiTypes.UUID),
-        _query("parent_run_id", "Started by steps, or the failure, of this run.", OpenApiTypes.UUID),
-        _query("trigger", "What began them: `api, schedule, webhook, workflow, on_failure` …"),
-        _query("created_after", "Later than this moment.", OpenApiTypes.DATETIME),
-        _query("created_before", "Earlier than this moment.", OpenApiTypes.DATETIME),
-        _query("has_error", "With or without an error.", OpenApiTypes.BOOL),
-        _query("q", "Part of the workflow's name or of the error's message, or the beginning of the run's id."),
+        query("status", "Several: repeated, or with commas between.", many=True, enum=RUN_STATUSES),
+        query("workflow_id", "Of this workflow.", OpenApiTypes.UUID),
+        query("project_id", "Of this project.", OpenApiTypes.UUID),
+        query("parent_run_id", "Started by steps, or the failure, of this run.", OpenApiTypes.UUID),
+        query("trigger", "What began them: `api, schedule, webhook, workflow, on_failure` …"),
+        query("created_after", "Later than this moment.", OpenApiTypes.DATETIME),
+        query("created_before", "Earlier than this moment.", OpenApiTypes.DATETIME),
+        query("has_error", "With or without an error.", OpenApiTypes.BOOL),
+        query("q", "Part of the workflow's name or of the error's message, or the beginning of the run's id."),
     ],
     "responses": RunRowShown(many=True),
-    "examples": [_given(_ROW)],
+    "examples": [given(_ROW)],
 }
 RETRIEVE: Final[Operation] = {
     "operation_id": "runs_retrieve",
@@ -143,9 +145,9 @@ RETRIEVE: Final[Operation] = {
         "With its steps in the definition's order, those that have not begun too, and the newest 20 log lines of each. "
         "A run of more than 1,000 steps pages them under `/v1/runs/{id}/steps`."
     ),
-    "parameters": [_query("include", "`steps`, the default; empty: without them.")],
+    "parameters": [query("include", "`steps`, the default; empty: without them.")],
     "responses": RunShown,
-    "examples": [_given(_WHOLE)],
+    "examples": [given(WHOLE)],
 }
 START: Final[Operation] = {
     "operation_id": "workflows_run",
@@ -157,9 +159,9 @@ START: Final[Operation] = {
     "request": StartBody,
     "responses": {202: RunShown, 200: RunShown},
     "examples": [
-        _asked({"inputs": {"day": "2026-01-01"}, "metadata": {"customer": "acme"}, "wait": "10s"}),
-        _given(_WHOLE),
-        _given(_PENDING, "202"),
+        asked({"inputs": {"day": "2026-01-01"}, "metadata": {"customer": "acme"}, "wait": "10s"}),
+        given(WHOLE),
+        given(PENDING, "202"),
     ],
 }
 BATCH: Final[Operation] = {
@@ -172,9 +174,9 @@ BATCH: Final[Operation] = {
     "request": BatchBody,
     "responses": {202: BatchAnswerShown(many=True)},
     "examples": [
-        _asked({"items": [{"inputs": {"day": "2026-01-01"}}, {"inputs": {}}]}),
-        _given({"run": _PENDING}, "202"),
-        _given({"error": _PROBLEM}, "202", "An item that is wrong"),
+        asked({"items": [{"inputs": {"day": "2026-01-01"}}, {"inputs": {}}]}),
+        given({"run": PENDING}, "202"),
+        given({"error": _PROBLEM}, "202", "An item that is wrong"),
     ],
 }
 EXECUTE: Final[Operation] = {
@@ -184,8 +186,8 @@ EXECUTE: Final[Operation] = {
     "request": ExecuteBody,
     "responses": {202: ExecutionShown},
     "examples": [
-        _asked({"input": {"day": "2026-01-01"}}),
-        _given({"execution_id": _RUN, "status": "RUNNING"}, "202"),
+        asked({"input": {"day": "2026-01-01"}}),
+        given({"execution_id": RUN, "status": "RUNNING"}, "202"),
     ],
 }
 CANCEL: Final[Operation] = {
@@ -194,7 +196,7 @@ CANCEL: Final[Operation] = {
     "description": "Live processes and calls are stopped within 2 seconds. Asking again changes nothing; ended: 409.",
     "request": NoBody,
     "responses": {202: RunShown},
-    "examples": [_given(_WHOLE, "202")],
+    "examples": [given(WHOLE, "202")],
 }
 PAUSE: Final[Operation] = {
     "operation_id": "runs_pause",
@@ -202,7 +204,7 @@ PAUSE: Final[Operation] = {
     "description": "No new step begins; those that run go on. Asking again changes nothing; ended: 409.",
     "request": NoBody,
     "responses": {202: RunShown},
-    "examples": [_given(_WHOLE, "202")],
+    "examples": [given(WHOLE, "202")],
 }
 RESUME: Final[Operation] = {
     "operation_id": "runs_resume",
@@ -210,28 +212,28 @@ RESUME: Final[Operation] = {
     "description": "Takes a pause back. Not paused, or ended: 409.",
     "request": NoBody,
     "responses": {202: RunShown},
-    "examples": [_given(_WHOLE, "202")],
+    "examples": [given(WHOLE, "202")],
 }
 STEPS: Final[Operation] = {
     "operation_id": "runs_steps",
     "summary": "List a run's steps",
     "description": "In the definition's order, those that have not begun too.",
     "responses": StepShown(many=True),
-    "examples": [_given(_STEP_SHOWN)],
+    "examples": [given(_STEP_SHOWN)],
 }
 LOGS: Final[Operation] = {
     "operation_id": "runs_step_logs",
     "summary": "Read a step's log",
     "description": "All lines of all attempts, oldest first.",
     "responses": LogShown(many=True),
-    "examples": [_given(_LOG)],
+    "examples": [given(_LOG)],
 }
 EVENTS: Final[Operation] = {
     "operation_id": "runs_events",
     "summary": "Read a run's history",
     "description": "Every transition and every log line, in order. `seq` begins at 1 and has no gaps.",
     "parameters": [
-        _query("after", "Go on after this `seq`.", OpenApiTypes.INT),
+        query("after", "Go on after this `seq`.", OpenApiTypes.INT),
         OpenApiParameter(
             "limit",
             {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS, "default": DEFAULT_EVENTS},
@@ -239,5 +241,5 @@ EVENTS: Final[Operation] = {
         ),
     ],
     "responses": EventShown(many=True),
-    "examples": [_given(_EVENT)],
+    "examples": [given(_EVENT)],
 }

@@ -4,7 +4,7 @@ from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
 
-from runs.api.docs import _AT, _PROJECT, _RUN, _STEP, _WHOLE, _WORKFLOW, Operation, _asked, _given, _query
+from runs.api.docs import AT, PROJECT, RUN, STEP, WHOLE, WORKFLOW, Operation, asked, given, query
 from runs.api.serializers import (
     ApprovalShown,
     DecisionBody,
@@ -17,28 +17,28 @@ from runs.api.serializers import (
 )
 
 _APPROVAL: Final = {
-    "id": _STEP,
-    "step_id": _STEP,
-    "run_id": _RUN,
+    "id": STEP,
+    "step_id": STEP,
+    "run_id": RUN,
     "node_id": "review",
-    "project_id": _PROJECT,
-    "workflow_id": _WORKFLOW,
+    "project_id": PROJECT,
+    "workflow_id": WORKFLOW,
     "workflow_name": "Daily import",
     "title": "Large day",
     "instructions": None,
     "form": {"type": "object", "properties": {"comment": {"type": "string"}}},
     "assignees": ["operator"],
-    "requested_at": _AT,
-    "expires_at": _AT,
+    "requested_at": AT,
+    "expires_at": AT,
 }
 _EVENT: Final = {
     "id": "01981f5e-5b5c-7d3e-8f9a-0b1c2d3e4f5a",
-    "project_id": _PROJECT,
+    "project_id": PROJECT,
     "event": "order.paid",
     "payload": {"order": "A-17"},
     "source": "key:01981f5e-0000-7000-8000-000000000003",
     "matched": 1,
-    "created_at": _AT,
+    "created_at": AT,
 }
 
 APPROVALS: Final[Operation] = {
@@ -49,12 +49,12 @@ APPROVALS: Final[Operation] = {
         "key is no person: it gets those without."
     ),
     "parameters": [
-        _query("project_id", "Of this project.", OpenApiTypes.UUID),
-        _query("workflow_id", "Of this workflow's runs.", OpenApiTypes.UUID),
-        _query("run_id", "Of this run.", OpenApiTypes.UUID),
+        query("project_id", "Of this project.", OpenApiTypes.UUID),
+        query("workflow_id", "Of this workflow's runs.", OpenApiTypes.UUID),
+        query("run_id", "Of this run.", OpenApiTypes.UUID),
     ],
     "responses": ApprovalShown(many=True),
-    "examples": [_given(_APPROVAL)],
+    "examples": [given(_APPROVAL)],
 }
 APPROVE: Final[Operation] = {
     "operation_id": "runs_steps_approve",
@@ -65,7 +65,7 @@ APPROVE: Final[Operation] = {
     ),
     "request": DecisionBody,
     "responses": {202: RunShown},
-    "examples": [_asked({"data": {"comment": "checked"}}), _given(_WHOLE, "202")],
+    "examples": [asked({"data": {"comment": "checked"}}), given(WHOLE, "202")],
 }
 REJECT: Final[Operation] = {
     "operation_id": "runs_steps_reject",
@@ -76,7 +76,7 @@ REJECT: Final[Operation] = {
     ),
     "request": DecisionBody,
     "responses": {202: RunShown},
-    "examples": [_asked({"data": {"comment": "too large"}}), _given(_WHOLE, "202")],
+    "examples": [asked({"data": {"comment": "too large"}}), given(WHOLE, "202")],
 }
 COMPLETE: Final[Operation] = {
     "operation_id": "runs_steps_complete",
@@ -84,7 +84,7 @@ COMPLETE: Final[Operation] = {
     "description": "Gives its output, once. An approval, a step that waits for a time, or one that does not wait: 409.",
     "request": OutputBody,
     "responses": {202: RunShown},
-    "examples": [_asked({"output": {"parcel": "delivered"}}), _given(_WHOLE, "202")],
+    "examples": [asked({"output": {"parcel": "delivered"}}), given(WHOLE, "202")],
 }
 OVERRIDE: Final[Operation] = {
     "operation_id": "runs_steps_override",
@@ -96,8 +96,8 @@ OVERRIDE: Final[Operation] = {
     "request": OverrideBody,
     "responses": {202: RunShown},
     "examples": [
-        _asked({"output": {"status": 200}, "reason": "The partner confirmed by telephone."}),
-        _given(_WHOLE, "202"),
+        asked({"output": {"status": 200}, "reason": "The partner confirmed by telephone."}),
+        given(WHOLE, "202"),
     ],
 }
 PUBLISH: Final[Operation] = {
@@ -111,9 +111,9 @@ PUBLISH: Final[Operation] = {
     "request": PublishBody,
     "responses": {202: PublishedShown, 200: PublishedShown},
     "examples": [
-        _asked({"event": "order.paid", "payload": {"order": "A-17"}, "dedupe_key": "payment-4711"}),
-        _given({**_EVENT, "unclear": []}, "202"),
-        _given({**_EVENT, "unclear": []}),
+        asked({"event": "order.paid", "payload": {"order": "A-17"}, "dedupe_key": "payment-4711"}),
+        given({**_EVENT, "unclear": []}, "202"),
+        given({**_EVENT, "unclear": []}),
     ],
 }
 RETRIEVE_EVENT: Final[Operation] = {
@@ -121,5 +121,5 @@ RETRIEVE_EVENT: Final[Operation] = {
     "summary": "Read an event",
     "description": "Kept for 30 days.",
     "responses": ProjectEventShown,
-    "examples": [_given(_EVENT)],
+    "examples": [given(_EVENT)],
 }

@@ -119,6 +119,32 @@ class NoBody(StrictSerializer):
     """Nothing, or an empty object."""
 
 
+class ReplayBody(StrictSerializer):
+    """What `:replay` takes; nothing is enough."""
+
+    inputs = ObjectField(required=False, allow_null=True, help_text="In place of the run's own; checked as at a start.")
+    from_node = serializers.CharField(
+        required=False, allow_null=True, help_text="What is not downstream of it is taken over as far as it completed."
+    )
+    version = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=INT32[1], help_text="Of the workflow; else the run's."
+    )
+
+
+class PriorityBody(StrictSerializer):
+    """What can be changed of a run that is pending."""
+
+    priority = serializers.IntegerField(min_value=INT32[0], max_value=INT32[1], help_text="Higher first.")
+
+
+class BulkBody(StrictSerializer):
+    """What `runs:bulk` takes."""
+
+    action = serializers.ChoiceField(choices=("cancel", "retry"))
+    filter = ObjectField(help_text='The filters of the listing, as members; `{"all": true}` for every run.')
+    dry_run = serializers.BooleanField(required=False, default=False, help_text="Count, and change nothing.")
+
+
 # --- answers, for the OpenAPI document ----------------------------------------------------------------------------
 
 
@@ -181,6 +207,8 @@ class RunRowShown(serializers.Serializer[Any]):
     project_id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=RUN_STATUSES)
     status_reason = serializers.CharField(allow_null=True)
+    attempt = serializers.IntegerField(help_text="1, and one more for each `:retry`.")
+    priority = serializers.IntegerField(help_text="Higher first, among runs that have not begun.")
     trigger = TriggerShown()
     inputs = ObjectField()
     outputs = AnyField(allow_null=True)
@@ -225,6 +253,37 @@ class EventShown(serializers.Serializer[Any]):
     run_id = serializers.UUIDField()
     step_id = serializers.UUIDField(required=False)
     data = ObjectField()  # type: ignore[assignment]  # declared fields leave the class: `Serializer.data` stays
+
+
+class BulkShown(serializers.Serializer[Any]):
+    action = serializers.ChoiceField(choices=("cancel", "retry"))
+    dry_run = serializers.BooleanField()
+    matched = serializers.IntegerField(help_text="`done` and `skipped` together.")
+    done = serializers.IntegerField(help_text="Asked to end, or retried; of a dry run: would be.")
+    skipped = serializers.IntegerField()
+    reasons = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="Why and how many: `is_completed` …, `in_progress`, `conflict` for what changed meanwhile.",
+    )
+    has_more = serializers.BooleanField(help_text="There are more than one call takes: call again.")
+
+
+class FailureShown(serializers.Serializer[Any]):
+    """Failures of runs that are alike."""
+
+    id = serializers.UUIDField()
+    project_id = serializers.UUIDField()
+    workflow_id = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    node_id = serializers.CharField(allow_null=True, help_text="Null where no step is to blame.")
+    code = serializers.CharField()
+    message = serializers.CharField(help_text="Without numbers, ids, quoted texts and paths.")
+    status = serializers.ChoiceField(choices=("open", "resolved"))
+    count = serializers.IntegerField(help_text="How often it was seen.")
+    first_seen = serializers.DateTimeField()
+    last_seen = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    sample_run_id = serializers.UUIDField(help_text="The newest run that failed so.")
 
 
 class ExecutionShown(serializers.Serializer[Any]):

@@ -5,7 +5,9 @@ from typing import Any
 from django.urls import path
 
 from runs.api.event_views import EventViewSet
+from runs.api.failure_views import FailureViewSet
 from runs.api.start_views import WorkflowRunViewSet
+from runs.api.steering_views import BulkViewSet, SteeringViewSet
 from runs.api.step_views import ApprovalViewSet, StepActionViewSet
 from runs.api.views import HistoryViewSet, RunViewSet
 
@@ -19,7 +21,11 @@ STEP = "runs/<uuid:run_id>/steps/<uuid:step_id>"
 urlpatterns = [
     path("runs", RunViewSet.as_view(LIST)),
     path("projects/<uuid:project_id>/runs", RunViewSet.as_view(LIST)),
-    path("runs/<uuid:run_id>", RunViewSet.as_view({"get": "retrieve"})),
+    path("runs:bulk", BulkViewSet.as_view({"post": "bulk"})),
+    path("runs/<uuid:run_id>", SteeringViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
+    path("runs/<uuid:run_id>:retry", SteeringViewSet.as_view({"post": "retry"})),
+    path("runs/<uuid:run_id>:replay", SteeringViewSet.as_view({"post": "replay"})),
+    path("runs/<uuid:run_id>:run_now", SteeringViewSet.as_view({"post": "run_now"})),
     path("runs/<uuid:run_id>:cancel", RunViewSet.as_view({"post": "cancel"})),
     path("runs/<uuid:run_id>:pause", RunViewSet.as_view({"post": "pause"})),
     path("runs/<uuid:run_id>:resume", RunViewSet.as_view({"post": "resume"})),
@@ -33,6 +39,10 @@ urlpatterns = [
     path("events", EventViewSet.as_view({"post": "publish"})),
     path("events/<uuid:event_id>", EventViewSet.as_view({"get": "retrieve"})),
     path("runs/<uuid:run_id>/events", HistoryViewSet.as_view({"get": "events"})),
+    path("failures", FailureViewSet.as_view({"get": "list"})),
+    path("failures/<uuid:failure_id>", FailureViewSet.as_view({"get": "retrieve"})),
+    path("failures/<uuid:failure_id>:retry", FailureViewSet.as_view({"post": "retry"})),
+    path("failures/<uuid:failure_id>:resolve", FailureViewSet.as_view({"post": "resolve"})),
     path("workflows/<uuid:workflow_id>:run", WorkflowRunViewSet.as_view(START)),
     path(
         "workflows/<uuid:workflow_id>/runs",

@@ -1,7 +1,7 @@
 """Asking something of a run. These write the wish and ring; the engine alone makes it state, and tells it."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,15 +39,21 @@ def resume_run(*, run_id: uuid.UUID) -> None:
 
 def cancel_live_runs(*, workflow_id: uuid.UUID) -> int:
     """Ask all live runs of a workflow to end; answers how many were asked."""
-    now = clock.now()
     with transaction.atomic():
-        live = live_runs(workflow_id).filter(cancel_requested_at__isnull=True)
-        ids = list(live.values_list("id", flat=True))
-        count = Run.objects.filter(id__in=ids, status__in=LIVE_RUN_STATUSES, cancel_requested_at__isnull=True).update(
-            cancel_requested_at=now, wake_at=now, pokes=F("pokes") + 1
-        )
-        for run_id in ids:
-            bell.drive(run_id)
+        return ask_to_cancel(list(live_runs(workflow_id).values_list("id", flat=True)))
+
+
+def ask_to_cancel(run_ids: Sequence[uuid.UUID]) -> int:
+    """Ask those of these runs to end that have not ended and were not asked before; answers how many.
+
+    Within the caller's transaction. Rows are locked in the order of their ids, lest two callers wait for each other.
+    """
+    now = clock.now()
+    fit = Run.objects.filter(id__in=run_ids, status__in=LIVE_RUN_STATUSES, cancel_requested_at__isnull=True)
+    ids = list(fit.select_for_update().order_by("id").values_list("id", flat=True))
+    count = fit.filter(id__in=ids).update(cancel_requested_at=now, wake_at=now, pokes=F("pokes") + 1)
+    for run_id in ids:
+        bell.drive(run_id)
     return count
 
 

@@ -26,7 +26,7 @@ from runs.waits import begun_step
 
 _WAITING: Final = ("waiting",)
 _NOT_RUNNING: Final = ("waiting", "retrying", "pending")
-_INSIDE: Final = ("time",)  # waits that the engine ends by itself: nobody outside has their output
+_INSIDE: Final = ("time", "items", "run:")  # waits that the engine ends by itself: nobody outside has their output
 MISSING: Final = object()  # no data was given: `None` may be what a form asks for
 
 
@@ -56,7 +56,7 @@ def complete_step(*, run: RunRow, step_id: uuid.UUID, output: Json, caller: Call
     if step.waits_for == approval.WAITS_FOR:
         raise Conflict(detail="The step is an approval: people decide it, by :approve or :reject.")
     _require_open(step, _WAITING)
-    if step.waits_for in _INSIDE:
+    if step.waits_for.startswith(_INSIDE):
         raise Conflict(
             detail=f"The step waits for {step.waits_for}, not for anyone outside. :override ends it all the same."
         )

@@ -12,7 +12,7 @@ from django.urls import get_resolver
 
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
-from runs.models import Run, StepRun
+from runs.models import FailureGroup, Run, StepRun
 from tests import factories
 from tests.support.api import Answer, ApiClient
 from workflows.models import Workflow, WorkflowVersion
@@ -25,9 +25,12 @@ _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
+ID_NAMES: Final = ("project", "workflow", "run", "step", "key", "failure", "event")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """One method of one route. `{project}`, `{workflow}`, `{run}`, `{step}`, `{key}`, `{event}` stand for ids."""
+    """One method of one route. The names of `ID_NAMES` in braces stand for ids."""
 
     scope: str
     body: Mapping[str, Any] | None = None
@@ -95,6 +98,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}:cancel": Operation(scope="runs:write", body={}),
     "POST /v1/runs/{run}:pause": Operation(scope="runs:write", body={}),
     "POST /v1/runs/{run}:resume": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}:retry": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}:replay": Operation(scope="runs:write", body={}),
+    "POST /v1/runs/{run}:run_now": Operation(scope="runs:write", body={}),
+    "PATCH /v1/runs/{run}": Operation(scope="runs:write", body={"priority": 7}),
+    "POST /v1/runs:bulk": Operation(scope="runs:write", body={"action": "cancel", "filter": {"all": True}}),
+    **_reads("runs:read", "/v1/failures", "/v1/failures/{failure}"),
+    "POST /v1/failures/{failure}:retry": Operation(scope="runs:write", body={}),
+    "POST /v1/failures/{failure}:resolve": Operation(scope="runs:write", body={}),
     **_reads("runs:write", "/v1/approvals"),
     "POST /v1/runs/{run}/steps/{step}:approve": Operation(scope="runs:write", body={}),
     "POST /v1/runs/{run}/steps/{step}:reject": Operation(scope="runs:write", body={}),
@@ -106,7 +117,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope != PUBLIC}
 SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.scope != ANY)
-WITH_IDS: Final = sorted(name for name in CLOSED if re.search(r"\{(project|workflow|run|step|key|event)\}", name))
+WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(ID_NAMES)})\}}", name))
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/api-keys",
     "POST /v1/events",
@@ -134,9 +145,10 @@ def make_place(project: Project) -> Place:
     run = factories.make_run(workflow=workflow)
     step = factories.make_step(run=run)
     key, _ = factories.make_api_key(project=project, scopes=["runs:read"])
+    failure = factories.make_failure(workflow=workflow)
     event = Event.objects.create(project_id=project.pk, name="order.paid", source="test")
-    rows = {"project": project, "workflow": workflow, "run": run, "step": step, "key": key, "event": event}
-    return Place(ids={name: str(row.pk) for name, row in rows.items()})
+    rows = (project, workflow, run, step, key, failure, event)
+    return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
 def call(client: ApiClient, place: Place, name: str, body: dict | None = None) -> Answer:
@@ -155,6 +167,7 @@ def snapshot(project_id: str) -> list:
         list(WorkflowVersion.objects.filter(workflow__project_id=project_id).order_by("pk").values()),
         list(Run.objects.filter(**owned).order_by("pk").values()),
         list(StepRun.objects.filter(run__project_id=project_id).order_by("pk").values()),
+        list(FailureGroup.objects.filter(**owned).order_by("pk").values()),
         list(Event.objects.filter(**owned).order_by("pk").values()),
     ]
 

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from tests import factories
-from tests.contract.matrix import NAMES_PROJECT, OPERATIONS, WITH_IDS, Place, call, make_place, snapshot
+from tests.contract.matrix import ID_NAMES, NAMES_PROJECT, OPERATIONS, WITH_IDS, Place, call, make_place, snapshot
 
 
 @pytest.mark.parametrize("name", sorted(name for name in WITH_IDS if name.startswith("GET")))
@@ -49,7 +49,11 @@ def test_it_rejects_a_copy_into_another_project(place, elsewhere, stranger):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/workflows", "/v1/runs", "/v1/approvals", "/v1/api-keys", "/v1/projects", "/v1/step-types"]
+    "path",
+    [
+        *("/v1/workflows", "/v1/runs", "/v1/failures", "/v1/approvals", "/v1/api-keys", "/v1/projects"),
+        "/v1/step-types",
+    ],
 )
 def test_listings_hold_own_rows_alone(place, elsewhere, stranger, path):
     ours = set(place.ids.values())
@@ -60,7 +64,7 @@ def test_listings_hold_own_rows_alone(place, elsewhere, stranger, path):
         assert asked.status == 404 or asked.data == []
 
 
-@pytest.mark.parametrize("path", ["/v1/workflows", "/v1/runs", "/v1/api-keys"])
+@pytest.mark.parametrize("path", ["/v1/workflows", "/v1/runs", "/v1/failures", "/v1/api-keys"])
 def test_it_rejects_a_cursor_of_another_project(project, elsewhere, client, stranger, path):
     for _ in range(3):
         make_place(project)
@@ -72,7 +76,5 @@ def test_it_rejects_a_cursor_of_another_project(project, elsewhere, client, stra
 def test_an_id_that_is_none_is_unknown(client):
     for name in WITH_IDS:
         for nonsense in ("x", "1", str(uuid.UUID(int=0)), "null", "%00", "' OR 1=1"):
-            answer = call(
-                client, Place(ids=dict.fromkeys(("project", "workflow", "run", "step", "key", "event"), nonsense)), name
-            )
+            answer = call(client, Place(ids=dict.fromkeys(ID_NAMES, nonsense)), name)
             assert answer.status == (400 if nonsense == "%00" else 404), (name, nonsense, answer)

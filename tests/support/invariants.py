@@ -88,6 +88,16 @@ def read(url: str) -> list[Story]:
     return [Story(run=run, steps=steps[run.id], events=events[run.id]) for run in runs]
 
 
+def story_of(run: Any) -> Story:
+    """One run of the database that the test itself is in."""
+    steps, events = run.steps.order_by("position"), run.events.order_by("seq")
+    return Story(
+        run=_row_of(RunRow, run),
+        steps=[_row_of(StepRow, step) for step in steps],
+        events=[_row_of(EventRow, event) for event in events],
+    )
+
+
 # --- the invariants -----------------------------------------------------------------------------------------------
 
 
@@ -132,11 +142,15 @@ def _run_history(story: Story) -> Iterator[str]:
 
 def _step_history(story: Story, step: StepRow) -> Iterator[str]:
     """One terminal event an attempt of the run; each start is an attempt, unless it was lost or handed back."""
-    status, started, given_back = "pending", 0, 0
+    status, started, given_back, last_seq = "pending", 0, 0, 0
+    retries = [event.seq for event in story.events if event.event == "run.retried"]
     for event in story.of(step):
         following = {"started": "running"}.get(event.event.removeprefix("step."), event.event.removeprefix("step."))
+        if any(last_seq < seq < event.seq for seq in retries) and "pending" in STEP_TRANSITIONS[status]:
+            status = "pending"  # a retry has taken it up again
         if following not in STEP_TRANSITIONS[status]:
             yield f"event {event.seq} ({event.event}) follows {status}"
+        last_seq = event.seq
         status = following
         started += event.event == "step.started"
         given_back += event.event == "step.retrying" and "error" not in event.data
@@ -203,3 +217,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, uuid.UUID):
         return value.hex
     return json.loads(value) if name == "data" and isinstance(value, str) else value
+
+
+def _row_of(kind: type, model: Any) -> Any:
+    return kind(**{name: _plain(name, getattr(model, name)) for name in kind.__annotations__})

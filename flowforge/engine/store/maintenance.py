@@ -5,22 +5,30 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-from flowforge.engine.store.sql import is_postgres, time_in, uuid_out, write
+from flowforge.engine.store.sql import in_list, is_postgres, time_in, uuid_out, write
 
 
 def take_due_runs(now: datetime, limit: int, again_after: timedelta) -> list[uuid.UUID]:
-    """Runs whose `wake_at` has passed, most overdue first; they are due again after `again_after` if nobody comes.
+    """Runs whose `wake_at` has passed; they are due again after `again_after` if nobody comes.
 
+    First those under way, which have moments to keep, then those that have yet to begin, by priority; most overdue
+    first among equals. Its cost follows the number of runs that are due, not of those that wait or are stored.
     Moving `wake_at` is what makes it safe for any number of sweepers: each due run goes to one of them.
     """
     skip = " FOR UPDATE SKIP LOCKED" if is_postgres() else ""
     with write() as cursor:
         cursor.execute(
-            "UPDATE runs_run SET wake_at = %s WHERE id IN ("
-            f"SELECT id FROM runs_run WHERE wake_at <= %s ORDER BY wake_at LIMIT %s{skip}) RETURNING id",
-            [time_in(now + again_after), time_in(now), limit],
+            "SELECT id FROM runs_run WHERE wake_at <= %s "
+            "ORDER BY CASE WHEN status = 'pending' THEN 1 ELSE 0 END, "
+            f"CASE WHEN status = 'pending' THEN -priority ELSE 0 END, wake_at LIMIT %s{skip}",
+            [time_in(now), limit],
         )
-        return [uuid_out(row[0]) for row in cursor.fetchall()]
+        due = [row[0] for row in cursor.fetchall()]
+        if due:
+            cursor.execute(
+                f"UPDATE runs_run SET wake_at = %s WHERE id IN {in_list(due)}", [time_in(now + again_after), *due]
+            )
+    return [uuid_out(run_id) for run_id in due]
 
 
 def has_due_runs(now: datetime) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flowforge.core.json import Json
+from flowforge.kernel.fingerprints import Fingerprint
 from flowforge.kernel.runstate import step_key
 
 
@@ -82,6 +83,11 @@ class StepRow:
     stored: tuple[str, int] | None = None  # (status, lease_token) in the database; None: no row yet
 
     @property
+    def begun(self) -> bool:
+        """False of a row that a retry has left for its step to be decided anew: the machine knows nothing of it."""
+        return self.status != "pending" or self.available_at is not None
+
+    @property
     def key(self) -> str:
         """What the step is called within its run."""
         return step_key(self.node_id, self.item)
@@ -106,6 +112,14 @@ class EventRow:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A run has failed so, at that moment."""
+
+    fingerprint: Fingerprint
+    at: datetime
+
+
 @dataclass(slots=True)
 class RunUpdate:
     """What a commit changes of the run's own row."""
@@ -116,6 +130,7 @@ class RunUpdate:
     skipped: int = 0
     retries: int = 0
     cost: float = 0.0
+    failure: Failure | None = None  # how the run has failed: its group is told in the same commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

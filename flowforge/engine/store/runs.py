@@ -10,10 +10,12 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from flowforge.engine.store.at_once import commit_at_once
+from flowforge.engine.store.failures import count_failure
 from flowforge.engine.store.rows import (
     ClaimedRun,
     Committed,
     EventRow,
+    Failure,
     LeaseLost,
     Poked,
     RunUpdate,
@@ -119,10 +121,12 @@ def commit(
     runs have to know of it or not at all.
     Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
     """
-    write_round = _commit_at_once if is_postgres() else _commit_in_turn
-    statement = _run_update(run, update, len(events), lease_until, release, wake_at, unless_poked)
+    statement, values = _run_update(run, update, len(events), lease_until, release, wake_at, unless_poked)
     with nullcontext() if along is None else transaction.atomic():
-        row = write_round(run, *statement, steps, events)
+        if is_postgres() and update.failure is None:  # failing is rare: it may cost its round trips
+            row = _commit_at_once(run, statement, values, steps, events)
+        else:
+            row = _commit_in_turn(run, statement, values, steps, events, update.failure)
         if row is not None and along is not None:
             along()
     if row is None:
@@ -216,7 +220,12 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
 
 
 def _commit_in_turn(
-    run: ClaimedRun, statement: str, values: Sequence[Any], steps: Sequence[StepRow], events: Sequence[EventRow]
+    run: ClaimedRun,
+    statement: str,
+    values: Sequence[Any],
+    steps: Sequence[StepRow],
+    events: Sequence[EventRow],
+    failure: Failure | None,
 ) -> tuple[Any, ...] | None:
     """Statement by statement: within one process they cost little more than their work."""
     with write() as cursor:
@@ -225,6 +234,8 @@ def _commit_in_turn(
         if row is not None:
             _write_steps(cursor, run.id, steps)
             _insert_events(cursor, run.id, row[0] - len(events), events)
+            if failure is not None:
+                count_failure(cursor, run, failure)
     return row
 
 
@@ -297,6 +308,9 @@ def _run_sets(update: RunUpdate) -> tuple[str, list[Any]]:
         if count:
             sets.append(f"{column} = {column} + %s")
             values.append(count)
+    if update.failure is not None:
+        sets.append("failure_id = %s")
+        values.append(uuid_in(update.failure.fingerprint.id))
     return "".join(f", {each}" for each in sets), values
 
 

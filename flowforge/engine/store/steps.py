@@ -31,6 +31,7 @@ _STATE_COLUMNS = (
     "id, node_id, status, position, attempt, max_attempts, priority, queue, error, branch, worker, available_at, "
     'started_at, finished_at, lease_token, lease_expires_at, lost_count, waits_for, "then", resolution, "index"'
 )
+_LIVE = "(status IN ('running', 'retrying', 'waiting') OR (status = 'pending' AND available_at IS NOT NULL))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,7 @@ def renew_steps(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> Non
 
 def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
     """Whether any of these nodes (None: any at all) has a step that has begun and not ended."""
-    query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND status IN {LIVE}"
+    query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND {_LIVE}"
     if node_ids is not None:
         query += f" AND node_id IN {in_list(list(node_ids))}"
     with connection.cursor() as cursor:

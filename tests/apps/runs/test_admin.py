@@ -96,6 +96,40 @@ def test_actions_go_through_the_services(admin, run, chain, end, bell, django_ca
     assert Run.objects.get(pk=ended.pk).cancel_requested_at is None
 
 
+def test_what_has_ended_is_retried_and_replayed_through_the_services(admin, chain, end):
+    failed = end(factories.make_run(workflow=chain, inputs={"day": "monday"}), "failed")
+    done = end(factories.make_run(workflow=chain, inputs={"day": "monday"}))
+    chosen = {"_selected_action": [str(failed.pk), str(done.pk)]}
+    offered = "/retry"
+    assert offered in text_of(admin.get(detail(failed)))
+    assert offered not in text_of(admin.get(detail(done)))
+
+    page = text_of(admin.post(URL, {"action": "retry", **chosen}, follow=True))
+    assert "going on as the next attempt." in page
+    assert "it is completed" in page
+    failed.refresh_from_db()
+    assert (failed.status, failed.attempt) == ("running", 2)
+
+    assert "2 runs: started anew." in text_of(admin.post(URL, {"action": "replay", **chosen}, follow=True))
+    assert set(Run.objects.filter(trigger_type="replay").values_list("replay_of", flat=True)) == {failed.pk, done.pk}
+
+
+def test_groups_of_failures_are_listed_retried_and_resolved(admin, chain):
+    group = factories.make_failure(workflow=chain)
+    failed = factories.make_run(workflow=chain, status="failed", failure_id=group.pk)
+    url, chosen = "/admin/runs/failuregroup/", {"_selected_action": [str(group.pk)], "confirmed": "yes"}
+    assert "waited &lt;n&gt; s" in text_of(admin.get(url))
+    assert "waited &lt;n&gt; s" in text_of(admin.get(f"{url}{group.pk}/change/"))
+
+    assert "its runs go on." in text_of(admin.post(url, {"action": "retry", **chosen}, follow=True))
+    failed.refresh_from_db()
+    assert (failed.status, failed.attempt) == ("running", 2)
+
+    assert "resolved." in text_of(admin.post(url, {"action": "resolve", **chosen}, follow=True))
+    group.refresh_from_db()
+    assert group.status == "resolved"
+
+
 def test_it_rejects_staff_without_the_right(run):
     client = Client()
     assert client.get(URL).status_code == 302

@@ -24,6 +24,8 @@ AS_SHOWN = {  # what doesn't depend on ids
     "workflow_version": 1,
     "status": "completed",
     "status_reason": None,
+    "attempt": 1,
+    "priority": 0,
     "trigger": {"type": "api", "id": None},
     "inputs": {"day": "é"},
     "outputs": {"rows": 3},

@@ -49,6 +49,28 @@ def test_what_is_given_back_is_no_attempt() -> None:
     assert violations([replace(GOOD, run=replace(RUN, event_seq=7), events=events)]) == []
 
 
+RETRIED = (*FIRST, "step.failed", "run.failed:failed", "run.retried:running")
+
+
+def test_a_retry_takes_up_what_failed() -> None:
+    run, step = replace(RUN, event_seq=9, attempt=2), replace(STEP, attempt=2, max_attempts=2)
+    events = told(*RETRIED, "step.started", "step.completed", "run.completed:completed")
+    assert violations([Story(run=run, steps=[step], events=events)]) == []
+
+
+def test_a_retry_may_keep_a_failure() -> None:
+    run, step = replace(RUN, event_seq=7, attempt=2, steps_completed=0, steps_failed=1), replace(STEP, status="failed")
+    events = told(*RETRIED, "run.completed:completed")
+    assert violations([Story(run=run, steps=[step], events=events)]) == []
+
+
+def test_a_retry_takes_up_nothing_that_completed() -> None:
+    run, step = replace(RUN, event_seq=9, attempt=2), replace(STEP, attempt=2, max_attempts=2)
+    head = (*FIRST, "step.completed", "run.failed:failed", "run.retried:running")
+    events = told(*head, "step.started", "step.completed", "run.completed:completed")
+    assert any("follows completed" in fault for fault in violations([Story(run=run, steps=[step], events=events)]))
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
