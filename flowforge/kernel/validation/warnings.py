@@ -10,8 +10,8 @@ from flowforge.kernel.validation.draft import Draft
 # Checked and kept, but nothing acts upon them so far. Whoever builds one of these takes it out here and in
 # docs/definitions.md.
 WITHOUT_EFFECT: Final = {
-    "config": ("concurrency", "rate_limit", "debounce", "expires_in", "on_failure", "budget"),
-    "node": ("cache", "compensate", "template_id"),
+    "config": ("concurrency", "rate_limit", "debounce", "expires_in", "budget"),
+    "node": ("compensate", "template_id"),
 }
 
 

@@ -193,6 +193,5 @@ def test_it_warns_of_what_has_no_effect() -> None:
     assert warnings_of({"nodes": nodes, "config": config}) == [
         ("/config/expires_in", "without_effect"),
         ("/config/rate_limit", "without_effect"),
-        ("/nodes/0/cache", "without_effect"),
         ("/nodes/0/compensate", "without_effect"),
     ]
