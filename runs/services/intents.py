@@ -14,26 +14,25 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES, LIVE_RUN_STATUSES
 from runs.models import Run
 from runs.selectors import live_runs
 
+_ROUNDS = 5  # more than one is a rarity
+
 
 def cancel_run(*, run_id: uuid.UUID) -> None:
     """Ask a run to end; asking twice changes nothing. Raises Conflict if it has ended, NotFound."""
     now = clock.now()
-    if not _ask(run_id, Q(cancel_requested_at__isnull=True), {"cancel_requested_at": now}, now):
-        _require_live(run_id)
+    _wish(run_id, Q(cancel_requested_at__isnull=True), {"cancel_requested_at": now}, now)
 
 
 def pause_run(*, run_id: uuid.UUID) -> None:
     """Ask that no new step begins; asking twice changes nothing. Raises Conflict if it has ended, NotFound."""
     now = clock.now()
-    if not _ask(run_id, Q(pause_requested_at__isnull=True), {"pause_requested_at": now}, now):
-        _require_live(run_id)
+    _wish(run_id, Q(pause_requested_at__isnull=True), {"pause_requested_at": now}, now)
 
 
 def resume_run(*, run_id: uuid.UUID) -> None:
     """Take a pause back. Raises Conflict if none was asked for or the run has ended, NotFound."""
     now = clock.now()
-    if not _ask(run_id, Q(pause_requested_at__isnull=False), {"pause_requested_at": None}, now):
-        _require_live(run_id)
+    if not _wish(run_id, Q(pause_requested_at__isnull=False), {"pause_requested_at": None}, now):
         raise Conflict(detail="The run is not paused.")
 
 
@@ -55,6 +54,20 @@ def ask_to_cancel(run_ids: Sequence[uuid.UUID]) -> int:
     for run_id in ids:
         bell.drive(run_id)
     return count
+
+
+def _wish(run_id: uuid.UUID, only: Q, wish: Mapping[str, Any], now: datetime) -> bool:
+    """Write a wish; False if it was there already. Raises Conflict if the run has ended, NotFound.
+
+    A run may be retried between our finding it ended and our saying so: then it is asked again.
+    """
+    for _ in range(_ROUNDS):
+        if _ask(run_id, only, wish, now):
+            return True
+        _require_live(run_id)
+        if not Run.objects.filter(only, id=run_id).exists():
+            return False
+    raise Conflict(detail="The run is ending and beginning again.")
 
 
 def _ask(run_id: uuid.UUID, only: Q, wish: Mapping[str, Any], now: datetime) -> bool:
