@@ -55,7 +55,7 @@ COMMIT_AFTER_STEPS = 500
 TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long
 
 log = logging.getLogger("flowforge.engine")
-_in_place = threading.BoundedSemaphore(max(1, settings.CONTROL_THREADS // 2))
+_in_place = threading.BoundedSemaphore(max(1, settings.CONTROL_THREADS - 1))  # one is left to drive the others
 
 
 def drive(run_id: uuid.UUID) -> None:
