@@ -52,7 +52,10 @@ class Workers:
         keeper.start()
         alarm.start()
         if self._alone:
-            self._idle = {name: IdleThreads(count, f"idle-{name}") for name, count in self._threads.items()}
+            self._idle = {
+                name: IdleThreads(pools.threads_for(name, count), f"idle-{name}")
+                for name, count in self._threads.items()
+            }
             bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
         for (queue, count), event in zip(self._threads.items(), ready, strict=True):
@@ -88,7 +91,7 @@ class Workers:
             hostname=f"{queue}@%h",
             pool="threads",
             pool_cls="threads",
-            concurrency=count,
+            concurrency=pools.threads_for(queue, count),
             queues=[queue],
             consumer_cls=PoolConsumer,
             use_eventloop=False,  # Celery's hub is one a process, and these are several pools

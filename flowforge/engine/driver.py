@@ -55,7 +55,7 @@ COMMIT_AFTER_STEPS = 500
 TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long
 
 log = logging.getLogger("flowforge.engine")
-_in_place = threading.BoundedSemaphore(max(1, settings.CONTROL_THREADS - 1))  # one is left to drive the others
+_in_place = threading.BoundedSemaphore(settings.CONTROL_THREADS * (pools.PARKED_FOR_EACH - 1))
 
 
 def drive(run_id: uuid.UUID) -> None:
@@ -184,7 +184,7 @@ class Drive:
             self._conclude(step, row, result)
 
     def _perform(self, execution: Execution) -> Result:
-        keeper.add(execution, held_run=self.run.lease_token)
+        keeper.add(execution, held_run=self.run.lease_token, reliever=pools.slot_of_this_thread())
         try:
             return execution.perform()
         finally:

@@ -1,7 +1,7 @@
 """The worker pools: which queues there are and how many threads a process gives each."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from django.conf import settings
@@ -11,7 +11,24 @@ from flowforge.core.bell import CONTROL_QUEUE
 draining = threading.Event()
 """Set once this process is about to end: nothing is claimed any more, what runs is finished or handed back."""
 
+PARKED_FOR_EACH = 8  # threads that may sit in a long step for each slot, before steps go to the workers
 _slots: dict[str, threading.BoundedSemaphore] = {}
+_here = threading.local()
+
+
+class _Slot:
+    """A place among those that work at a time; given back once, at the end or before a long wait."""
+
+    def __init__(self, semaphore: threading.BoundedSemaphore) -> None:
+        semaphore.acquire()
+        self._semaphore: threading.BoundedSemaphore | None = semaphore
+        self._lock = threading.Lock()
+
+    def release(self) -> None:
+        with self._lock:
+            semaphore, self._semaphore = self._semaphore, None
+        if semaphore is not None:
+            semaphore.release()
 
 
 def open_slots(counts: Mapping[str, int]) -> None:
@@ -27,8 +44,23 @@ def slot(queue: str) -> Iterator[None]:
     if semaphore is None:
         yield
         return
-    with semaphore:
+    _here.slot = found = _Slot(semaphore)
+    try:
         yield
+    finally:
+        _here.slot = None
+        found.release()
+
+
+def slot_of_this_thread() -> Callable[[], None] | None:
+    """What gives this thread's slot back early: a step that turns out long must not keep others from work."""
+    found: _Slot | None = getattr(_here, "slot", None)
+    return None if found is None else found.release
+
+
+def threads_for(queue: str, slots: int) -> int:
+    """How many threads a queue needs for its slots: drivers may sit in steps that they do in place."""
+    return slots * PARKED_FOR_EACH if queue == CONTROL_QUEUE else slots
 
 
 def is_full(queue: str) -> bool:
