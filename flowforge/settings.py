@@ -3,6 +3,7 @@
 Without any variable this is the embedded default: SQLite under FLOWFORGE_HOME and an in-process broker.
 """
 
+import contextlib
 import os
 import secrets
 from datetime import timedelta
@@ -45,11 +46,12 @@ def _secret_keys() -> list[str]:
     path = HOME / "secret_key"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(secrets.token_urlsafe(64))
-        except FileExistsError:
-            pass
+        draft = path.with_name(f"secret_key.{os.getpid()}")
+        with open(draft, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(secrets.token_urlsafe(64))
+        with contextlib.suppress(FileExistsError):  # whoever was faster is right, and nobody sees half a key
+            os.link(draft, path)
+        draft.unlink()
     return [path.read_text().strip()]
 
 
