@@ -16,6 +16,7 @@ from flowforge.celery import create_app
 from flowforge.cli.consumer import PoolConsumer
 from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
+from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
 from flowforge.engine.keeper import keeper
 from flowforge.engine.store import maintenance
@@ -67,6 +68,7 @@ class Workers:
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
+        failpoint("drain.begun")
         alarm.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")

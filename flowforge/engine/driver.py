@@ -66,6 +66,7 @@ def drive(run_id: uuid.UUID) -> None:
     if run is None:
         return
     try:
+        failpoint("drive.after_claim")
         Drive(run).go()
     except LeaseLost:
         log.warning("run %s: the lease was lost, another process goes on", run_id)
@@ -159,6 +160,7 @@ class Drive:
         """The items of a map have ended: their results are its output. They are read once they are stored."""
         each = self.state.maps[step.key]
         self._commit(release=False)
+        failpoint("map.before_gather")
         self._conclude(step, self.journal.rows[step.key], Result(outcome=gather(self.run, each)))
 
     def _run_in_place(self, step: StepState) -> None:
@@ -332,6 +334,8 @@ class Drive:
         """Write the round; True if the lease was given back with it."""
         wake_at = self._wake_at() if release else None
         failpoint("commit.before")
+        if self.state.ended:
+            failpoint("run.before_terminal")
         self.ending.let_go()
         done = run_store.commit(
             self.run,

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
+from flowforge.core.failpoints import failpoint
 from flowforge.engine import housekeeping
 from flowforge.engine.store import maintenance
 from runs.services.publishing import resume_matching
@@ -36,6 +37,7 @@ def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
     if not maintenance.has_due_runs(now):
         return Swept(0)
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
+    failpoint("sweep.after_take")
     for run_id in due:
         bell.drive_now(run_id)
     return Swept(len(due))

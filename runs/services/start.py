@@ -129,11 +129,16 @@ def start_runs(
         new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        transaction.on_commit(_accepted)
         for run in new:
             if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, new)
+
+
+def _accepted() -> None:
+    failpoint("accept.after_commit")
 
 
 def _require_startable(workflow: Workflow) -> None:
