@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -90,7 +91,7 @@ class Workers:
     def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
         controller = WorkController(
             app=create_app(f"flowforge-{queue}"),
-            hostname=f"{queue}@%h",
+            hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
             pool="threads",
             pool_cls="threads",
             concurrency=pools.threads_for(queue, count),
