@@ -67,6 +67,11 @@ class Child:
         return self._output.read_text(errors="replace")
 
     @property
+    def output_changed_at(self) -> float:
+        """Unix seconds of the newest thing that it has printed."""
+        return self._output.stat().st_mtime
+
+    @property
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
