@@ -12,9 +12,7 @@ drive(run_id)          a hint: look at this run
 """
 
 import logging
-import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -35,6 +33,7 @@ from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
@@ -49,7 +48,6 @@ from flowforge.kernel.states import ENDED_STEP_STATUSES
 from runs import waiting
 from runs.scope import scope_of
 
-PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
 COMMIT_AFTER_STEPS = 500
 TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long
