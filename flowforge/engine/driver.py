@@ -27,6 +27,7 @@ from django.conf import settings
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, relatives
+from flowforge.engine.admission import Held, PlaceFound, Places
 from flowforge.engine.ending import Ending
 from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
@@ -38,6 +39,7 @@ from flowforge.engine.plan import Plan, plan_of, steps_named
 from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
+from flowforge.engine.store.admission import cancel_reason
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.kernel.dispatch import dispatchable, next_wake
@@ -82,6 +84,7 @@ class Drive:
         self.plan: Plan = plan_of(run.version_id)
         self.journal = Journal(run, PROCESS_NAME)
         self.results = Results(run.id)
+        self.places = Places(run)
         self.state = self._restore()
         self.listening = listening(self.journal.rows.values())  # waits for events that nobody has looked back for
 
@@ -89,7 +92,8 @@ class Drive:
         while True:
             try:
                 released = self._round()
-            except StaleState:
+            except (StaleState, Held, PlaceFound) as refusal:  # nothing of the round was written
+                self.places.heed(refusal)
                 self.journal.clear()
                 self.state = self._restore()
                 continue
@@ -209,9 +213,11 @@ class Drive:
             status=run.status,  # type: ignore[arg-type]  # the column holds a RunStatus: run_status_known
             started=run.started_at is not None,
             run_at=run.run_at,
+            expires_at=run.expires_at,
             deadline_at=run.deadline_at,
         )
         state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
+        state.held = self.places.held is not None
         self.journal.rows = {}
         self.ending = Ending(run, self.plan)
         if run.event_seq > 1:  # only run.created: there are no steps yet
@@ -285,6 +291,8 @@ class Drive:
                 self.state.status = "failed"
                 problem = {"code": "invalid_output", "message": error.message, "details": {"code": error.code}}
                 change = RunChange(status="failed", event="run.failed", error=problem)
+        if change.event == "run.cancelled" and (reason := cancel_reason(self.run.id)):
+            change = replace(change, reason=reason)
         if change.event == "run.failed":
             self.ending.failed(change.error or {}, self._scope)
         self.journal.run_changed(change, now, self.state.deadline_at)
@@ -342,7 +350,7 @@ class Drive:
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
-            along=self.ending.along if self.state.ended else None,
+            along=self.places.along(self.state, self.journal.update, self.ending.along),
         )
         failpoint("commit.after")
         self.listening += listening(self.journal.changed.values())
@@ -352,6 +360,7 @@ class Drive:
             self.run.started_at = clock.now()
         poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
         self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
+        self.places.committed(done.released, alarm.at)
         if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:

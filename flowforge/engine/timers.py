@@ -15,6 +15,7 @@ from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
 from flowforge.engine import housekeeping
+from flowforge.engine.admission import Queues
 from flowforge.engine.store import maintenance
 from runs.services.publishing import resume_matching
 
@@ -50,6 +51,7 @@ class Alarm:
         self._wanted: dict[uuid.UUID, datetime] = {}  # the newest moment of each run: others in the heap are void
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._queues = Queues()
 
     def at(self, moment: datetime | None, run_id: uuid.UUID) -> None:
         """Hint `run_id` at `moment` if that is soon, and not when it was said before; later ones are the sweep's."""
@@ -109,6 +111,8 @@ class Alarm:
                 bell.drive_now(run_id)
             if sweep:
                 run_once(clock.now())
+                for run_id, at in self._queues.run_once(clock.now()):
+                    self.at(at, run_id)
                 resume_matching(clock.now())
         except DatabaseError as error:  # the database will be back: so shall we
             log.warning("sweep: %s", error)

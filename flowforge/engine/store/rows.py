@@ -47,6 +47,13 @@ class ClaimedRun:
     event_seq: int
     parent_run_id: uuid.UUID | None
     awaited: bool  # a step of the parent waits for its end
+    priority: int
+    expires_at: datetime | None
+    concurrency_key: str | None
+    key_held_since: datetime | None
+    rate_key: str | None
+    queued_in: str | None  # the id of a gate
+    run_limit: int | None  # the project's `max_concurrent_runs`
 
 
 @dataclass(slots=True, kw_only=True)
