@@ -1,7 +1,7 @@
 """Which run may begin, and when: `causes` decides it, for the driver and for whoever asks why a run does not move.
 
 A run takes a place at each of its gates (runs.gates) in the transaction by which it begins, or goes on after it has
-waited. If one of them has none, nothing of that transaction stays: the run is *held*, joins that gate's queue, and
+waited. If one of them has none, nothing of that transaction stays: the run joins that gate's queue, and
 nobody looks at it until it is its turn. Whoever leaves a place, or a queue, wakes those who are next in the same
 transaction, so that no crash leaves a free place unseen; the sweep looks at the queues all the same.
 """
@@ -38,7 +38,7 @@ Along = Callable[[], None]
 """What is done within a commit's transaction."""
 
 
-class Held(Exception):
+class NoPlace(Exception):
     """There is no place for the run: nothing was written."""
 
     def __init__(self, cause: "Cause") -> None:
@@ -197,16 +197,15 @@ class Places:
 
     def __init__(self, run: ClaimedRun) -> None:
         self._run = run
-        self.held: Cause | None = None
+        self.missing: Cause | None = None
         self._woken: list[tuple[uuid.UUID, datetime]] = []
 
     def heed(self, refusal: Exception) -> None:
-        """A commit was not made. Held: the next one is to queue; PlaceFound: it is to try again."""
-        self._woken.clear()
+        """A commit was not made. NoPlace: the next one is to queue; PlaceFound: it is to try again."""
         if isinstance(refusal, PlaceFound):
-            self.held = None
-        elif isinstance(refusal, Held):
-            self.held = refusal.cause
+            self.missing = None
+        elif isinstance(refusal, NoPlace):
+            self.missing = refusal.cause
             if self._run.started_at is None:
                 self._run.deadline_at = None  # that start did not happen
 
@@ -216,15 +215,15 @@ class Places:
         run, along = self._run, ending if state.ended else None
         if run.queued_in is None and run.run_limit is None and run.concurrency_key is None and run.rate_key is None:
             return along
-        if self.held is not None and not state.ended and not state.pause_requested:
+        if self.missing is not None and not state.ended and not state.pause_requested:
             return lambda: self._queue(along)
         return self._moving(state, update, along)
 
     def committed(self, released: bool, alarm: Callable[[datetime | None, uuid.UUID], None]) -> None:
         """Those who were woken are to be looked at; who has queued for a key that cancels what runs does so."""
-        if not self._woken and self.held is None:
+        if not self._woken and self.missing is None:
             return
-        if released and self.held is not None:
+        if released and self.missing is not None:
             self._make_way()
         now = clock.now()
         for run_id, at in self._woken:
@@ -236,7 +235,7 @@ class Places:
 
     def _make_way(self) -> None:
         """`on_conflict: cancel_running`: ask those to end that have the places."""
-        gate = self.held.gate if self.held is not None else None
+        gate = self.missing.gate if self.missing is not None else None
         if gate is None or gate.kind != "key":
             return
         rule = limits_of(self._run.workflow_id).concurrency
@@ -250,7 +249,7 @@ class Places:
     # --- within the transaction -----------------------------------------------------------------------------------
 
     def _moving(self, state: RunState, update: RunUpdate, along: Along | None) -> Along | None:
-        """The commit of a run that is not held."""
+        """The commit of a run that misses no place."""
         run = self._run
         begins = state.started and run.started_at is None
         takes = begins or (state.status == "running" and run.status != "running")
@@ -265,7 +264,8 @@ class Places:
         return lambda: self._settle(along, takes=takes)
 
     def _settle(self, along: Along | None, *, takes: bool) -> None:
-        """Take the places, or raise Held; then wake who is next, where places or queues were left."""
+        """Take the places, or raise NoPlace; then wake who is next, where places or queues were left."""
+        self._woken.clear()
         if along is not None:
             along()
         run, now = self._run, clock.now()
@@ -282,19 +282,20 @@ class Places:
         ahead = gates_ahead(run, limits)
         cause = self._first_cause(ahead, limits, now)
         if cause is not None:
-            raise Held(cause)
+            raise NoPlace(cause)
         for gate in ahead:
             if gate.kind == "rate" and limits.rate is not None:
                 store.set_arrival(gate, pacing.after_one(limits.rate, store.arrival(gate), now))
 
     def _queue(self, along: Along | None) -> None:
         """Join the queue before the gate that is shut now, keeping the key if there was a place of it."""
+        self._woken.clear()
         if along is not None:
             along()
         run, now = self._run, clock.now()
         limits = limits_of(run.workflow_id)
         gates = self._locked(limits)
-        self.held = cause = self._first_cause(gates_ahead(run, limits), limits, now)
+        self.missing = cause = self._first_cause(gates_ahead(run, limits), limits, now)
         if cause is None or cause.gate is None:
             raise PlaceFound
         held_since = run.key_held_since

@@ -62,7 +62,7 @@ def _may_move(state: RunState, found: Decisions, now: datetime) -> bool:
         _run(state, found, _resumed(state), "run.resumed", reason="paused")
     if state.started:
         return True
-    if state.held or (state.run_at is not None and now < state.run_at):
+    if state.placeless or (state.run_at is not None and now < state.run_at):
         return False
     state.started = True
     timeout = state.definition.config.timeout_seconds
@@ -76,7 +76,7 @@ def _resumed(state: RunState) -> RunStatus:
     """What a run is after its pause: one that has begun and has no place waits for one."""
     if not state.started:
         return "pending"
-    return "waiting" if state.held else "running"
+    return "waiting" if state.placeless else "running"
 
 
 def _pass_time(state: RunState, found: Decisions, now: datetime) -> None:
@@ -238,7 +238,7 @@ def _conclude(state: RunState, found: Decisions) -> None:
         waits = bool(state.live) and all(step.status == "waiting" for step in state.live.values())
         if waits and state.status == "running":
             _run(state, found, "waiting", "run.waiting")
-        elif not waits and state.status == "waiting" and not state.held:
+        elif not waits and state.status == "waiting" and not state.placeless:
             _run(state, found, "running", "run.resumed", reason="waiting")
 
 

@@ -137,7 +137,7 @@ class RunState:
         self.deadline_at = deadline_at
         self.cancel_requested = False
         self.pause_requested = False
-        self.held = False  # no limit leaves a place for it: what has not begun does not
+        self.placeless = False  # no limit leaves a place for it: what has not begun does not
         self.steps: dict[str, StepState] = {}
         self.live: dict[str, StepState] = {}  # items of maps too, by their own keys: `step_key`
         self.maps: dict[str, MapState] = {}  # those that go over their items now
@@ -189,7 +189,7 @@ class RunState:
     @property
     def stands_still(self) -> bool:
         """Whether no step may begin."""
-        return self.pause_requested or self.held
+        return self.pause_requested or self.placeless
 
     @property
     def running_count(self) -> int:
