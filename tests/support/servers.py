@@ -116,15 +116,23 @@ class Server:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
+def postgres(folder: Path, *, durable: bool = False, tcp: bool = False) -> Iterator[str]:
     """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart."""
-    with postgres_server(folder, durable=durable).running() as server:
+    with postgres_server(folder, durable=durable, tcp=tcp).running() as server:
         yield server.url
 
 
-def postgres_server(folder: Path, *, durable: bool = False) -> Server:
-    """PostgreSQL, not started yet. Raises CannotStart."""
+def postgres_server(folder: Path, *, durable: bool = False, tcp: bool = False) -> Server:
+    """PostgreSQL, not started yet. Raises CannotStart.
+
+    `tcp`: on a free port of the loopback, for clients that know no unix socket.
+    """
     options = POSTGRES_OPTIONS if durable else POSTGRES_OPTIONS | NOT_DURABLE
+    url = f"postgresql://postgres@/postgres?host={folder}"
+    if tcp:
+        port = _free_port()
+        options = options | {"listen_addresses": "127.0.0.1", "port": str(port)}
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     identity = _unprivileged()
     if identity:
         shutil.chown(folder, identity["user"], identity["group"])
@@ -135,7 +143,6 @@ def postgres_server(folder: Path, *, durable: bool = False) -> Server:
     )
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings]
-    url = f"postgresql://postgres@/postgres?host={folder}"
     return Server(
         command,
         url=url,
