@@ -268,7 +268,7 @@ WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
 
 # --- the engine ---------------------------------------------------------------------------------------------------
 LEASE_SECONDS = env.float("FLOWFORGE_LEASE_SECONDS", default=8.0)
-CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=4)
+CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=1)
 DEFAULT_THREADS = env.int("FLOWFORGE_DEFAULT_THREADS", default=16)
 PROCESS_THREADS = env.int("FLOWFORGE_PROCESS_THREADS", default=4)
 WEB_THREADS = env.int("FLOWFORGE_WEB_THREADS", default=16)
