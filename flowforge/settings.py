@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "flowforge.api",
     "flowforge.events",
     "flowforge.projects",
+    "flowforge.workers",
     "workflows",
     "runs",
     "flowforge.engine",
@@ -260,6 +261,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.projects.services.people.purge_families",
     "flowforge.api.rates.purge",
     "flowforge.events.services.purge",
+    "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
 ]

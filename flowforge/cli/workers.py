@@ -20,6 +20,7 @@ from flowforge.core import bell, clock, inproc
 from flowforge.engine import pools, tasks
 from flowforge.engine.drivers import drivers
 from flowforge.engine.keeper import keeper
+from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
@@ -69,10 +70,12 @@ class Workers:
         for event in ready:
             if not event.wait(timeout=30):
                 log.warning("a worker pool is not ready yet: is the broker reachable?")
+        presence.open(self._threads, isolation="limits")
 
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
+        presence.drain(keeper.began)
         alarm.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
@@ -85,6 +88,7 @@ class Workers:
             if idle is not None:
                 idle.stop()
         keeper.stop()
+        presence.close()
 
     def _start_drivers(self, count: int) -> None:
         """Most of their threads are for those that sit in long steps: `count` drive at a time."""

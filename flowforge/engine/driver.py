@@ -12,9 +12,7 @@ drive(run_id)          a hint: look at this run
 """
 
 import logging
-import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -33,6 +31,7 @@ from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.held import HeldRun
 from flowforge.engine.items import gather
 from flowforge.engine.outcomes import Result, conclude
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import AGAIN_AFTER, alarm
@@ -44,7 +43,6 @@ from flowforge.kernel.runstate import RunChange, StepChange, StepState
 from flowforge.kernel.states import ENDED_STEP_STATUSES
 from runs import waiting
 
-PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
 COMMIT_AFTER_STEPS = 500
 TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long

@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
+from flowforge.core import bell
 from flowforge.engine import pools
 from flowforge.engine.convoy import Convoy, Rider
+from flowforge.engine.presence import presence
 
 Offer = Callable[[Callable[[], None]], bool]
 """Runs a call in an idle thread at once; False if there is none."""
@@ -53,6 +55,8 @@ class Drivers:
                 del self._hints[run_id]
             if hints:
                 self._taken.notify_all()
+        if hints:
+            presence.took(bell.CONTROL_QUEUE, len(hints))
         return riders, hints
 
     def step_aside(self, riders: Iterable[Rider]) -> None:
@@ -86,9 +90,13 @@ class Drivers:
             if self._offer is None or self._driving >= self._most or not (self._hints or self._riders):
                 return
             self._driving += 1
-        if not self._offer(Convoy(self).go):
+        if not self._offer(self._drive):
             with self._lock:
                 self._driving -= 1
+
+    def _drive(self) -> None:
+        with presence.answering(bell.CONTROL_QUEUE):
+            Convoy(self).go()
 
 
 drivers = Drivers()

@@ -7,6 +7,7 @@ from celery import shared_task
 from flowforge.core import bell, clock
 from flowforge.engine import pools, timers, worker
 from flowforge.engine.drivers import drivers
+from flowforge.engine.presence import presence
 
 
 @shared_task(name=bell.DRIVE, ignore_result=True)
@@ -18,7 +19,8 @@ def drive(run_id: str) -> None:
 @shared_task(name=bell.WORK, ignore_result=True)
 def work(run_id: str, queue: str) -> None:
     """This run has steps for workers of this queue."""
-    with pools.slot(queue):
+    presence.took(queue, 1)
+    with presence.answering(queue), pools.slot(queue):
         worker.work(uuid.UUID(run_id), queue)
 
 
