@@ -18,6 +18,7 @@ from django.db import Error, close_old_connections, connection
 
 from flowforge.core import clock
 from flowforge.engine import driver, pools
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store.rows import ClaimedRun, Commit
 from flowforge.engine.store.together import claim_together, commit_together
 from flowforge.engine.turns import Perform, Turns
@@ -104,7 +105,7 @@ class Convoy:
         if not hints or pools.draining.is_set():
             return
         try:
-            claimed = claim_together(hints, driver.PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
+            claimed = claim_together(hints, PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
         except Error as error:  # the hints are lost: the sweep finds these runs
             log.warning("runs could not be claimed: %s", error)
             return
