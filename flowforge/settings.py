@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "flowforge.projects",
     "workflows",
     "runs",
+    "webhooks",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -262,6 +263,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.events.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "webhooks.services.cleaning.purge_calls",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
