@@ -1,6 +1,7 @@
 """What the store takes and gives: rows as plain values."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -131,6 +132,27 @@ class RunUpdate:
     retries: int = 0
     cost: float = 0.0
     failure: Failure | None = None  # how the run has failed: its group is told in the same commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One decision round to be written: run, steps and events, or nothing at all.
+
+    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
+    a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
+    step begins after a pause or cancellation was accepted. `along` is called within the transaction, for what other
+    runs have to know of it or not at all.
+    """
+
+    run: ClaimedRun
+    update: RunUpdate
+    steps: Sequence[StepRow]
+    events: Sequence[EventRow]
+    lease_until: datetime
+    release: bool
+    wake_at: datetime | None
+    unless_poked: bool = False
+    along: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
