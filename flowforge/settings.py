@@ -266,6 +266,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
     "webhooks.services.cleaning.purge_calls",
+    "flowforge.engine.store.admission.forget_paces",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives

@@ -25,6 +25,7 @@ from django.conf import settings
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools
+from flowforge.engine.admission import NoPlace, PlaceFound
 from flowforge.engine.ending import Ending
 from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
@@ -33,6 +34,7 @@ from flowforge.engine.items import gather
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
+from flowforge.engine.store.admission import cancel_reason
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.engine.turns import Perform, Turns, carry
@@ -86,7 +88,8 @@ class Drive(HeldRun):
         while True:
             try:
                 released = yield from self._round()
-            except StaleState:
+            except (StaleState, NoPlace, PlaceFound) as refusal:  # nothing of the round was written
+                self.places.heed(refusal)
                 self.restore()
                 continue
             if released:
@@ -216,6 +219,8 @@ class Drive(HeldRun):
                 self.state.status = "failed"
                 problem = {"code": "invalid_output", "message": error.message, "details": {"code": error.code}}
                 change = RunChange(status="failed", event="run.failed", error=problem)
+        if change.event == "run.cancelled" and (reason := cancel_reason(self.run.id)):
+            change = replace(change, reason=reason)
         if change.event == "run.failed":
             self.ending.failed(change.error or {}, self.scope)
         self.journal.run_changed(change, now, self.state.deadline_at)
@@ -239,7 +244,7 @@ class Drive(HeldRun):
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
-            along=self.ending.along if self.state.ended else None,
+            along=self.places.along(self.state, self.journal.update, self.ending.along),
         )
         failpoint("commit.after")
         self.listening += listening(self.journal.changed.values())
@@ -249,6 +254,7 @@ class Drive(HeldRun):
             self.run.started_at = clock.now()
         poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
         self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
+        self.places.committed(done.released, alarm.at)
         if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:

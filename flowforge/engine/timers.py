@@ -16,6 +16,7 @@ from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
 from flowforge.engine import housekeeping
+from flowforge.engine.admission import Queues
 from flowforge.engine.fleet import WATCH_SECONDS, Watch
 from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
@@ -53,6 +54,7 @@ class Alarm:
         self._wanted: dict[uuid.UUID, datetime] = {}  # the newest moment of each run: others in the heap are void
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._queues = Queues()
 
     def at(self, moment: datetime | None, run_id: uuid.UUID) -> None:
         """Hint `run_id` at `moment` if that is soon, and not when it was said before; later ones are the sweep's."""
@@ -117,6 +119,8 @@ class Alarm:
 
     def _sweep(self) -> None:
         run_once(clock.now())
+        for run_id, at in self._queues.run_once(clock.now()):
+            self.at(at, run_id)
         resume_matching(clock.now())
         presence.swept()
 

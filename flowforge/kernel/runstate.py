@@ -126,15 +126,18 @@ class RunState:
         status: RunStatus = "pending",
         started: bool = False,
         run_at: datetime | None = None,
+        expires_at: datetime | None = None,
         deadline_at: datetime | None = None,
     ) -> None:
         self.definition = definition
         self.status: RunStatus = status
         self.started = started
         self.run_at = run_at
+        self.expires_at = expires_at  # not begun by then: it never does
         self.deadline_at = deadline_at
         self.cancel_requested = False
         self.pause_requested = False
+        self.placeless = False  # no limit leaves a place for it: what has not begun does not
         self.steps: dict[str, StepState] = {}
         self.live: dict[str, StepState] = {}  # items of maps too, by their own keys: `step_key`
         self.maps: dict[str, MapState] = {}  # those that go over their items now
@@ -182,6 +185,11 @@ class RunState:
     @property
     def ended(self) -> bool:
         return self.status in ENDED_RUN_STATUSES
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether no step may begin."""
+        return self.pause_requested or self.placeless
 
     @property
     def running_count(self) -> int:
