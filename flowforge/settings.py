@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "workflows",
     "runs",
+    "webhooks",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -264,6 +265,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "webhooks.services.cleaning.purge_calls",
     "flowforge.engine.store.admission.forget_paces",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
