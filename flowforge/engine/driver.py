@@ -35,17 +35,19 @@ from flowforge.engine.journal import Journal
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
+from flowforge.engine.restoring import new_state, step_state
 from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import AGAIN_AFTER, alarm
-from flowforge.kernel.dispatch import dispatchable, next_wake
+from flowforge.kernel.dispatch import dispatchable, held_back, next_wake
 from flowforge.kernel.expressions import ExpressionError, truthy
 from flowforge.kernel.machine import EvaluationFailed, decide
 from flowforge.kernel.mapping import MapState
 from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
 from flowforge.kernel.states import ENDED_STEP_STATUSES
+from flowforge.operating.selectors import engine_paused
 from runs import waiting
 from runs.scope import scope_of
 
@@ -60,7 +62,7 @@ _in_place = threading.BoundedSemaphore(settings.CONTROL_THREADS * (pools.PARKED_
 
 def drive(run_id: uuid.UUID) -> None:
     """Take a run as far as it goes. A doubled or late hint does nothing."""
-    if pools.draining.is_set():
+    if pools.draining.is_set() or engine_paused():
         return
     run = run_store.claim_run(run_id, PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
     if run is None:
@@ -89,8 +91,9 @@ class Drive:
         while True:
             try:
                 released = self._round()
-            except StaleState:
+            except (StaleState, Poked):
                 self.journal.clear()
+                self._read_wishes()
                 self.state = self._restore()
                 continue
             if released:
@@ -102,6 +105,7 @@ class Drive:
         """Decide, commit, act; True when the run is released."""
         if self.plan.starts_runs:
             self._hear_children()
+        self.state.held = self.run.held or engine_paused()
         self._decide_stretch()
         now = clock.now()
         due = [] if pools.draining.is_set() else dispatchable(self.state, now)
@@ -204,14 +208,7 @@ class Drive:
     def _restore(self) -> RunState:
         """The machine's view of what is in the database."""
         run = self.run
-        state = RunState(
-            self.plan.definition,
-            status=run.status,  # type: ignore[arg-type]  # the column holds a RunStatus: run_status_known
-            started=run.started_at is not None,
-            run_at=run.run_at,
-            deadline_at=run.deadline_at,
-        )
-        state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
+        state = new_state(run, self.plan)
         self.journal.rows = {}
         self.ending = Ending(run, self.plan)
         if run.event_seq > 1:  # only run.created: there are no steps yet
@@ -221,7 +218,7 @@ class Drive:
             for row in rows:
                 self.journal.rows[row.key] = row
                 if row.begun:
-                    state.restore(_step_state(self.plan, row))
+                    state.restore(step_state(self.plan, row))
             for node in self.plan.definition.maps:
                 if node.id in state.live and state.live[node.id].status == "waiting":
                     state.maps[node.id] = map_state(run, state, node)
@@ -251,7 +248,7 @@ class Drive:
             return
         if row.items is not None and row.key not in self.state.maps:
             self._open_map(row)
-        fresh = _step_state(self.plan, row)
+        fresh = step_state(self.plan, row)
         step.status, step.attempt, step.branch = fresh.status, fresh.attempt, fresh.branch
         step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
         step.lost_count, step.then, step.resolution = fresh.lost_count, fresh.then, fresh.resolution
@@ -325,12 +322,25 @@ class Drive:
 
     def _look_again(self) -> None:
         """Someone has asked something of this run: read what."""
-        self.run.pokes, self.state.cancel_requested, self.state.pause_requested = run_store.read_wishes(self.run.id)
+        self._read_wishes()
+        run, state = self.run, self.state
+        state.cancel_requested, state.pause_requested, state.held = run.cancel_requested, run.pause_requested, run.held
+        if run.started_at is not None:  # else its beginning is not written yet
+            state.deadline_at = run.deadline_at
+        run.deadline_at = state.deadline_at
         self._refresh()
+
+    def _read_wishes(self) -> None:
+        run, found = self.run, run_store.read_wishes(self.run.id)
+        run.pokes = found.pokes
+        run.cancel_requested, run.pause_requested = found.cancel_requested, found.pause_requested
+        run.held, run.held_at, run.deadline_at = found.held, found.held_at, found.deadline_at
 
     def _commit(self, *, release: bool, unless_poked: bool = False) -> bool:
         """Write the round; True if the lease was given back with it."""
         wake_at = self._wake_at() if release else None
+        if release and self.run.held and self.run.held_at is None and held_back(self.state, clock.now()):
+            self.journal.update.columns["held_at"] = self.run.held_at = clock.now()
         failpoint("commit.before")
         self.ending.let_go()
         done = run_store.commit(
@@ -342,6 +352,7 @@ class Drive:
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
+            unless_frozen=self.journal.begins,
             along=self.ending.along if self.state.ended else None,
         )
         failpoint("commit.after")
@@ -355,11 +366,13 @@ class Drive:
         if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:
-            self._refresh()
+            self._look_again()
         return done.released
 
     def _wake_at(self) -> datetime | None:
         """What is ready is left to workers that are hinted; by a process that ends, to the next at once."""
+        if engine_paused() and not self.state.ended:
+            return clock.now()  # what has come to its moment is found when the engine goes on
         again_after = timedelta(0) if pools.draining.is_set() else AGAIN_AFTER
         return next_wake(self.state, clock.now(), again_after)
 
@@ -371,20 +384,3 @@ class Drive:
         """Wake as many workers of each queue as there are steps for them."""
         for queue, count in Counter(self.plan.queue(step.node) for step in due).items():
             bell.work_now(self.run.id, queue, min(count, pools.width(queue)))
-
-
-def _step_state(plan: Plan, row: StepRow) -> StepState:
-    return StepState(
-        node=plan.node(row),
-        index=row.item,
-        status=row.status,  # type: ignore[arg-type]  # the column holds a StepStatus: step_status_known
-        attempt=row.attempt,
-        available_at=row.available_at,
-        lease_expires_at=row.lease_expires_at,
-        lost_count=row.lost_count,
-        branch=row.branch,
-        error=row.error,
-        finished_at=row.finished_at,
-        then=None if row.then is None else Verdict.of(row.then),
-        resolution=None if row.resolution is None else Verdict.of(row.resolution),
-    )

@@ -71,6 +71,10 @@ class StepState:
     def ended(self) -> bool:
         return self.status in ENDED_STEP_STATUSES
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether its moment has come: to begin, or for its wait to end."""
+        return self.available_at is not None and self.available_at <= now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepChange:
@@ -135,6 +139,7 @@ class RunState:
         self.deadline_at = deadline_at
         self.cancel_requested = False
         self.pause_requested = False
+        self.held = False  # frozen, or the engine is paused: nothing begins, no time passes
         self.steps: dict[str, StepState] = {}
         self.live: dict[str, StepState] = {}  # items of maps too, by their own keys: `step_key`
         self.maps: dict[str, MapState] = {}  # those that go over their items now
@@ -182,6 +187,16 @@ class RunState:
     @property
     def ended(self) -> bool:
         return self.status in ENDED_RUN_STATUSES
+
+    @property
+    def stopped(self) -> bool:
+        """No step may begin, for whatever reason."""
+        return self.held or self.pause_requested
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether a node or an item is ready to begin and has been kept from it."""
+        return bool(self._ready) or any(each.room for each in self.maps.values())
 
     @property
     def running_count(self) -> int:

@@ -15,7 +15,7 @@ class LeaseLost(Exception):
 
 
 class Poked(Exception):
-    """Someone has asked something of the run since we looked: nothing was written; look again first."""
+    """Someone has asked something of the run since we looked, or has frozen it: nothing was written; look again."""
 
 
 class StaleState(Exception):
@@ -42,6 +42,8 @@ class ClaimedRun:
     deadline_at: datetime | None
     cancel_requested: bool
     pause_requested: bool
+    held: bool  # frozen, or its turn in a thaw is yet to come
+    held_at: datetime | None
     pokes: int
     lease_token: int
     event_seq: int
@@ -131,6 +133,18 @@ class RunUpdate:
     retries: int = 0
     cost: float = 0.0
     failure: Failure | None = None  # how the run has failed: its group is told in the same commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked of a run, and whether it is held."""
+
+    pokes: int
+    cancel_requested: bool
+    pause_requested: bool
+    held: bool
+    held_at: datetime | None
+    deadline_at: datetime | None  # a thaw moves it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

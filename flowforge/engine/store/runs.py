@@ -11,6 +11,7 @@ from django.db.backends.utils import CursorWrapper
 
 from flowforge.engine.store.at_once import commit_at_once
 from flowforge.engine.store.failures import count_failure
+from flowforge.engine.store.holds import IS_FROZEN, IS_HELD
 from flowforge.engine.store.rows import (
     ClaimedRun,
     Committed,
@@ -21,6 +22,7 @@ from flowforge.engine.store.rows import (
     RunUpdate,
     StaleState,
     StepRow,
+    Wishes,
 )
 from flowforge.engine.store.sql import (
     insert_many,
@@ -37,11 +39,11 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
 _JSON_COLUMNS = frozenset({"outputs", "error"})
-_TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at"})
+_TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at", "held_at"})
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
-    "pokes, lease_token, event_seq, parent_run_id, awaited"
+    f"pokes, lease_token, event_seq, parent_run_id, awaited, held_at, {IS_HELD}"
 )
 
 _CLAIM = f"""
@@ -111,17 +113,20 @@ def commit(
     release: bool,
     wake_at: datetime | None,
     unless_poked: bool = False,
+    unless_frozen: bool = False,
     along: Callable[[], None] | None = None,
 ) -> Committed:
     """Write one decision round: run, steps and events, or nothing at all.
 
     With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
     a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
-    step begins after a pause or cancellation was accepted. `along` is called within the transaction, for what other
-    runs have to know of it or not at all.
+    step begins after a pause or cancellation was accepted; one by which a step or the run begins, `unless_frozen`.
+    `along` is called within the transaction, for what other runs have to know of it or not at all.
     Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
     """
-    statement, values = _run_update(run, update, len(events), lease_until, release, wake_at, unless_poked)
+    statement, values = _run_update(run, update, len(events), lease_until, release, wake_at)
+    guards, guarded_by = _guards(run, unless_poked, unless_frozen)
+    statement, values = statement.format(guards=guards), [*values, *guarded_by]
     with nullcontext() if along is None else transaction.atomic():
         if is_postgres() and update.failure is None:  # failing is rare: it may cost its round trips
             row = _commit_at_once(run, statement, values, steps, events)
@@ -130,7 +135,7 @@ def commit(
         if row is not None and along is not None:
             along()
     if row is None:
-        raise Poked(run.id) if unless_poked and _still_holds(run) else LeaseLost(run.id)
+        raise Poked(run.id) if (unless_poked or unless_frozen) and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
     for step in steps:
         step.stored = (step.status, step.lease_token)
@@ -140,14 +145,23 @@ def commit(
     )
 
 
-def read_wishes(run_id: uuid.UUID) -> tuple[int, bool, bool]:
-    """(pokes, cancel requested, pause requested)."""
+def read_wishes(run_id: uuid.UUID) -> Wishes:
+    """What is asked of a run by now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pokes, cancel_requested_at, pause_requested_at FROM runs_run WHERE id = %s", [uuid_in(run_id)]
+            f"SELECT pokes, cancel_requested_at, pause_requested_at, {IS_HELD}, held_at, deadline_at "
+            "FROM runs_run WHERE id = %s",
+            [uuid_in(run_id)],
         )
-        pokes, cancel, pause = cursor.fetchone()
-    return pokes, cancel is not None, pause is not None
+        pokes, cancel, pause, held, held_at, deadline_at = cursor.fetchone()
+    return Wishes(
+        pokes=pokes,
+        cancel_requested=cancel is not None,
+        pause_requested=pause is not None,
+        held=bool(held),
+        held_at=time_out(held_at),
+        deadline_at=time_out(deadline_at),
+    )
 
 
 def give_back(run: ClaimedRun, wake_at: datetime) -> None:
@@ -216,6 +230,8 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
         event_seq=row[18],
         parent_run_id=None if row[19] is None else uuid_out(row[19]),
         awaited=bool(row[20]),
+        held_at=time_out(row[21]),
+        held=bool(row[22]),
     )
 
 
@@ -254,14 +270,13 @@ def _run_update(
     lease_until: datetime,
     release: bool,
     wake_at: datetime | None,
-    unless_poked: bool,
 ) -> tuple[str, list[Any]]:
-    """The fenced UPDATE of the run's own row, and its values."""
+    """The fenced UPDATE of the run's own row, with a place for `{guards}` at its end, and its values."""
     sets, values = _run_sets(update)
     lease, wake = time_in(lease_until), time_in(wake_at)
     lease_values: list[Any]
     if update.columns.get("status") in ENDED_RUN_STATUSES:
-        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL", []
+        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL, held_at = NULL", []
     elif release:  # only if nobody has poked since we looked
         kept = (
             "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
@@ -272,13 +287,18 @@ def _run_update(
         kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
     if is_postgres():  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
-    condition, condition_values = (" AND pokes = %s", [run.pokes]) if unless_poked else ("", [])
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
-        f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
+        "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{guards} "
         "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at"
     )
-    return statement, [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values]
+    return statement, [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token]
+
+
+def _guards(run: ClaimedRun, unless_poked: bool, unless_frozen: bool) -> tuple[str, list[Any]]:
+    """What else has to hold of the run for it to be written."""
+    frozen = f" AND NOT {IS_FROZEN}" if unless_frozen else ""
+    return (" AND pokes = %s" + frozen, [run.pokes]) if unless_poked else (frozen, [])
 
 
 def _still_holds(run: ClaimedRun) -> bool:

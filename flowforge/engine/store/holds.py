@@ -1,0 +1,125 @@
+"""What freezes hold of runs, and letting it go. The conditions that claims and commits ask, in one place.
+
+`IS_FROZEN` guards each beginning, in its very statement. `IS_HELD` is what a run is claimed with: while a freeze thaws,
+it holds what it has held back and what has come since, until their turn; runs that are under way go on.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from flowforge.engine.store.sql import in_list, is_postgres, time_in, time_out, uuid_in, uuid_out
+from flowforge.operating.constants import ENGINE_ID, FROZEN, THAWING
+
+_OVER = (
+    "SELECT 1 FROM operating_hold h "
+    f"WHERE h.scope_id IN (runs_run.project_id, runs_run.workflow_id, '{ENGINE_ID.hex}') AND "
+)
+IS_FROZEN = f"EXISTS ({_OVER} h.status = '{FROZEN}')"
+IS_HELD = (
+    f"EXISTS ({_OVER} (h.status = '{FROZEN}' OR (h.status = '{THAWING}' AND (runs_run.held_at IS NOT NULL "
+    "OR (runs_run.started_at IS NULL AND (runs_run.thawed_at IS NULL OR runs_run.thawed_at < h.since))))))"
+)
+_HELD_RUNS = "runs_run.held_at IS NOT NULL"
+
+
+@dataclass(slots=True, kw_only=True)
+class HoldRow:
+    """A freeze that the sweep has to do something about, locked."""
+
+    scope: str
+    scope_id: uuid.UUID
+    status: str
+    since: datetime
+    until: datetime | None
+    rate: str
+    paced_to: datetime | None
+
+
+def unsettled(now: datetime) -> list[uuid.UUID]:
+    """The freezes that thaw, that have thawed, and whose time is up. Of a table that has few rows, mostly none."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT scope_id FROM operating_hold WHERE status <> '{FROZEN}' OR until <= %s", [time_in(now)])
+        return [uuid_out(row[0]) for row in cursor.fetchall()]
+
+
+def lock(cursor: CursorWrapper, scope_id: uuid.UUID) -> HoldRow | None:
+    """One of them for us alone; None if another sweep has it, or it is gone."""
+    skip = " FOR UPDATE SKIP LOCKED" if is_postgres() else ""
+    cursor.execute(
+        f"SELECT scope, status, since, until, rate, paced_to FROM operating_hold WHERE scope_id = %s{skip}",
+        [uuid_in(scope_id)],
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    since = time_out(row[2])
+    assert since is not None  # noqa: S101  the column is not null
+    return HoldRow(
+        scope=row[0],
+        scope_id=scope_id,
+        status=row[1],
+        since=since,
+        until=time_out(row[3]),
+        rate=row[4],
+        paced_to=time_out(row[5]),
+    )
+
+
+def store(cursor: CursorWrapper, hold: HoldRow) -> None:
+    cursor.execute(
+        "UPDATE operating_hold SET status = %s, until = %s, rate = %s, paced_to = %s WHERE scope_id = %s",
+        [hold.status, time_in(hold.until), hold.rate, time_in(hold.paced_to), uuid_in(hold.scope_id)],
+    )
+
+
+def remove(cursor: CursorWrapper, hold: HoldRow) -> None:
+    cursor.execute("DELETE FROM operating_hold WHERE scope_id = %s", [uuid_in(hold.scope_id)])
+
+
+def let_go(cursor: CursorWrapper, hold: HoldRow, limit: int, now: datetime) -> list[uuid.UUID]:
+    """Release up to `limit` of the runs that it has held back: highest priority first, then the oldest.
+
+    Those that another freeze holds stay. The time for which a run was frozen does not count towards its timeout.
+    """
+    condition, values = _of(hold)
+    skip = " FOR UPDATE SKIP LOCKED" if is_postgres() else ""
+    cursor.execute(
+        f"SELECT id, started_at, deadline_at FROM runs_run WHERE {_HELD_RUNS}{condition} AND NOT {IS_FROZEN} "
+        f"ORDER BY priority DESC, created_at, id LIMIT %s{skip}",
+        [*values, limit],
+    )
+    rows = cursor.fetchall()
+    later = [
+        (time_in(deadline + (now - max(hold.since, time_out(started) or now))), run_id)
+        for run_id, started, raw in rows
+        if (deadline := time_out(raw)) is not None
+    ]
+    cursor.executemany("UPDATE runs_run SET deadline_at = %s WHERE id = %s", later)
+    if rows:
+        cursor.execute(
+            "UPDATE runs_run SET held_at = NULL, thawed_at = %s, wake_at = %s, pokes = pokes + 1 "
+            f"WHERE id IN {in_list(rows)}",
+            [time_in(now), time_in(now), *(row[0] for row in rows)],
+        )
+    return [uuid_out(row[0]) for row in rows]
+
+
+def any_held(cursor: CursorWrapper, hold: HoldRow) -> bool:
+    """Whether a run is left that this freeze alone holds back."""
+    condition, values = _of(hold)
+    cursor.execute(f"SELECT 1 FROM runs_run WHERE {_HELD_RUNS}{condition} AND NOT {IS_FROZEN} LIMIT 1", values)
+    return cursor.fetchone() is not None
+
+
+def _of(hold: HoldRow) -> tuple[str, Sequence[Any]]:
+    if hold.scope == "project":
+        return " AND runs_run.project_id = %s", [uuid_in(hold.scope_id)]
+    if hold.scope == "workflow":
+        return " AND runs_run.workflow_id = %s", [uuid_in(hold.scope_id)]
+    return "", []
