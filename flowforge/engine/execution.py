@@ -118,6 +118,7 @@ class Execution:
             return Result(outcome=known, inputs=self.inputs, reason="cached")
         failpoint("step.before_effect")
         outcome = self._outcome()
+        self.plan.pace.took(self.node, time.monotonic() - self.began)
         failpoint("step.after_effect")
         if self.cached is not None and isinstance(outcome, Completed):
             self.cached.keep(outcome)

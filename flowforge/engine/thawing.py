@@ -45,13 +45,13 @@ def _advance(scope_id: uuid.UUID, now: datetime) -> int:
         if hold is None or not _thaws(hold, now):
             return 0
         count, hold.paced_to = _due(hold, now)
+        holds.store(cursor, hold)
         released = holds.let_go(cursor, hold, count, now) if count else []
         if hold.status == THAWED and not released and now - hold.paced_to >= LINGER:
             holds.remove(cursor, hold)
-            return 0
         if hold.status == THAWING and not holds.any_held(cursor, hold):
             hold.status, hold.paced_to = THAWED, now
-        holds.store(cursor, hold)
+            holds.store(cursor, hold)
     for run_id in released:
         bell.drive_now(run_id)
     return len(released)

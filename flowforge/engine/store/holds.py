@@ -1,7 +1,6 @@
 """What freezes hold of runs, and letting it go. The conditions that claims and commits ask, in one place.
 
-`IS_FROZEN` guards each beginning, in its very statement. `IS_HELD` is what a run is claimed with: while a freeze thaws,
-it holds what it has held back and what has come since, until their turn; runs that are under way go on.
+`IS_FROZEN` guards each beginning, in its very statement. `HOLDING` is what a run is claimed with, for `is_held`.
 """
 
 import uuid
@@ -14,18 +13,33 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from flowforge.engine.store.sql import in_list, is_postgres, time_in, time_out, uuid_in, uuid_out
-from flowforge.operating.constants import ENGINE_ID, FROZEN, THAWING
+from flowforge.operating.constants import ENGINE_ID, FROZEN, THAWED, THAWING
 
-_OVER = (
-    "SELECT 1 FROM operating_hold h "
-    f"WHERE h.scope_id IN (runs_run.project_id, runs_run.workflow_id, '{ENGINE_ID.hex}') AND "
-)
-IS_FROZEN = f"EXISTS ({_OVER} h.status = '{FROZEN}')"
-IS_HELD = (
-    f"EXISTS ({_OVER} (h.status = '{FROZEN}' OR (h.status = '{THAWING}' AND (runs_run.held_at IS NOT NULL "
-    "OR (runs_run.started_at IS NULL AND (runs_run.thawed_at IS NULL OR runs_run.thawed_at < h.since))))))"
+_OVER = f"operating_hold h WHERE h.scope_id IN (runs_run.project_id, runs_run.workflow_id, '{ENGINE_ID.hex}')"
+IS_FROZEN = f"EXISTS (SELECT 1 FROM {_OVER} AND h.status = '{FROZEN}')"
+# (`frozen`, `thawing` or null; since when what thaws was frozen). What comes of it is for `is_held` to say: in a
+# subquery of RETURNING, SQLite takes columns of the updated table to be never null
+HOLDING = (
+    f"(SELECT MIN(h.status) FROM {_OVER} AND h.status <> '{THAWED}'), "
+    f"(SELECT MAX(h.since) FROM {_OVER} AND h.status = '{THAWING}')"
 )
 _HELD_RUNS = "runs_run.held_at IS NOT NULL"
+
+Raw = datetime | str | None  # a moment as the driver gives it
+
+
+def is_held(holding: str | None, since: Raw, *, held_at: Raw, started_at: Raw, thawed_at: Raw) -> bool:
+    """Whether a freeze holds a run (`holding, since`: HOLDING).
+
+    While it thaws it holds what it has held back, and of what has come since all that is yet to begin, until their
+    turn; runs that are under way go on.
+    """
+    if holding != THAWING:
+        return holding == FROZEN
+    if held_at is not None or started_at is not None:
+        return held_at is not None
+    let_go, frozen = time_out(thawed_at), time_out(since)
+    return let_go is None or (frozen is not None and let_go < frozen)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What the store takes and gives: rows as plain values."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -42,7 +43,7 @@ class ClaimedRun:
     deadline_at: datetime | None
     cancel_requested: bool
     pause_requested: bool
-    held: bool  # frozen, or its turn in a thaw is yet to come
+    frozen: bool  # or its turn in a thaw is yet to come
     held_at: datetime | None
     pokes: int
     lease_token: int
@@ -136,13 +137,35 @@ class RunUpdate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One decision round to be written: run, steps and events, or nothing at all.
+
+    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
+    a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
+    step begins after a pause or cancellation was accepted; one by which a step or the run begins, `unless_frozen`.
+    `along` is called within the transaction, for what other runs have to know of it or not at all.
+    """
+
+    run: ClaimedRun
+    update: RunUpdate
+    steps: Sequence[StepRow]
+    events: Sequence[EventRow]
+    lease_until: datetime
+    release: bool
+    wake_at: datetime | None
+    unless_poked: bool = False
+    unless_frozen: bool = False
+    along: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What is asked of a run, and whether it is held."""
+    """What is asked of a run, and whether a freeze holds it."""
 
     pokes: int
     cancel_requested: bool
     pause_requested: bool
-    held: bool
+    frozen: bool  # or its turn in a thaw is yet to come
     held_at: datetime | None
     deadline_at: datetime | None  # a thaw moves it
 

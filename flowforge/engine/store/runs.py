@@ -1,7 +1,7 @@
 """Claiming a run, and the one fenced commit by which it moves."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,12 +11,12 @@ from django.db.backends.utils import CursorWrapper
 
 from flowforge.engine.store.at_once import commit_at_once
 from flowforge.engine.store.failures import count_failure
-from flowforge.engine.store.holds import IS_FROZEN, IS_HELD
+from flowforge.engine.store.holds import HOLDING, IS_FROZEN, is_held
 from flowforge.engine.store.rows import (
     ClaimedRun,
+    Commit,
     Committed,
     EventRow,
-    Failure,
     LeaseLost,
     Poked,
     RunUpdate,
@@ -43,7 +43,7 @@ _TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at"
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
-    f"pokes, lease_token, event_seq, parent_run_id, awaited, held_at, {IS_HELD}"
+    f"pokes, lease_token, event_seq, parent_run_id, awaited, held_at, thawed_at, {HOLDING}"
 )
 
 _CLAIM = f"""
@@ -103,41 +103,37 @@ def read_run(run_id: uuid.UUID) -> ClaimedRun | None:
     return None if row is None else _run_row(row)
 
 
-def commit(
-    run: ClaimedRun,
-    *,
-    update: RunUpdate,
-    steps: Sequence[StepRow],
-    events: Sequence[EventRow],
-    lease_until: datetime,
-    release: bool,
-    wake_at: datetime | None,
-    unless_poked: bool = False,
-    unless_frozen: bool = False,
-    along: Callable[[], None] | None = None,
-) -> Committed:
-    """Write one decision round: run, steps and events, or nothing at all.
+def commit(asked: Commit) -> Committed:
+    """Write one decision round. Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has
+    moved on meanwhile."""
+    with nullcontext() if asked.along is None else transaction.atomic():
+        row = write_commit(asked)
+    return committed(asked, row)
 
-    With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
-    a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
-    step begins after a pause or cancellation was accepted; one by which a step or the run begins, `unless_frozen`.
-    `along` is called within the transaction, for what other runs have to know of it or not at all.
-    Raises LeaseLost if the lease is no longer ours, Poked, or StaleState if a step has moved on meanwhile.
+
+def write_commit(asked: Commit) -> tuple[Any, ...] | None:
+    """Write it in a transaction of its own, or within the caller's; the run's row, None if that is not ours.
+
+    Nothing in memory changes before `committed`, so that a transaction that fails can be made again.
     """
-    statement, values = _run_update(run, update, len(events), lease_until, release, wake_at)
-    guards, guarded_by = _guards(run, unless_poked, unless_frozen)
-    statement, values = statement.format(guards=guards), [*values, *guarded_by]
-    with nullcontext() if along is None else transaction.atomic():
-        if is_postgres() and update.failure is None:  # failing is rare: it may cost its round trips
-            row = _commit_at_once(run, statement, values, steps, events)
-        else:
-            row = _commit_in_turn(run, statement, values, steps, events, update.failure)
-        if row is not None and along is not None:
-            along()
+    statement, values = run_update(asked)
+    if is_postgres() and asked.update.failure is None:  # failing is rare: it may cost its round trips
+        row = commit_at_once(*at_once(asked, statement, values))
+    else:
+        row = _commit_in_turn(asked, statement, values)
+    if row is not None and asked.along is not None:
+        asked.along()
+    return row
+
+
+def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
+    """What the driver is to know of a commit that is on disk. Raises LeaseLost or Poked if it wrote nothing."""
+    run = asked.run
     if row is None:
-        raise Poked(run.id) if (unless_poked or unless_frozen) and _still_holds(run) else LeaseLost(run.id)
+        guarded = asked.unless_poked or asked.unless_frozen
+        raise Poked(run.id) if guarded and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
-    for step in steps:
+    for step in asked.steps:
         step.stored = (step.status, step.lease_token)
     run.event_seq = seq
     return Committed(
@@ -149,16 +145,17 @@ def read_wishes(run_id: uuid.UUID) -> Wishes:
     """What is asked of a run by now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT pokes, cancel_requested_at, pause_requested_at, {IS_HELD}, held_at, deadline_at "
+            "SELECT pokes, cancel_requested_at, pause_requested_at, deadline_at, held_at, started_at, thawed_at, "
+            f"{HOLDING} "
             "FROM runs_run WHERE id = %s",
             [uuid_in(run_id)],
         )
-        pokes, cancel, pause, held, held_at, deadline_at = cursor.fetchone()
+        pokes, cancel, pause, deadline_at, held_at, started_at, thawed_at, *holding = cursor.fetchone()
     return Wishes(
         pokes=pokes,
         cancel_requested=cancel is not None,
         pause_requested=pause is not None,
-        held=bool(held),
+        frozen=is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at),
         held_at=time_out(held_at),
         deadline_at=time_out(deadline_at),
     )
@@ -231,53 +228,41 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
         parent_run_id=None if row[19] is None else uuid_out(row[19]),
         awaited=bool(row[20]),
         held_at=time_out(row[21]),
-        held=bool(row[22]),
+        frozen=is_held(row[23], row[24], held_at=row[21], started_at=row[12], thawed_at=row[22]),
     )
 
 
-def _commit_in_turn(
-    run: ClaimedRun,
-    statement: str,
-    values: Sequence[Any],
-    steps: Sequence[StepRow],
-    events: Sequence[EventRow],
-    failure: Failure | None,
-) -> tuple[Any, ...] | None:
+def _commit_in_turn(asked: Commit, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
     """Statement by statement: within one process they cost little more than their work."""
+    run = asked.run
     with write() as cursor:
         cursor.execute(statement, values)
         row: tuple[Any, ...] | None = cursor.fetchone()
         if row is not None:
-            _write_steps(cursor, run.id, steps)
-            _insert_events(cursor, run.id, row[0] - len(events), events)
-            if failure is not None:
-                count_failure(cursor, run, failure)
+            _write_steps(cursor, run.id, asked.steps)
+            _insert_events(cursor, run.id, row[0] - len(asked.events), asked.events)
+            if asked.update.failure is not None:
+                count_failure(cursor, run, asked.update.failure)
     return row
 
 
-def _commit_at_once(
-    run: ClaimedRun, statement: str, values: Sequence[Any], steps: Sequence[StepRow], events: Sequence[EventRow]
-) -> tuple[Any, ...] | None:
-    made = [_step_values(run.id, step) for step in steps if step.stored is None]
-    changed = [(_step_values(run.id, step), step.has_output, step.stored) for step in steps if step.stored is not None]
-    return commit_at_once(statement + ", id", values, made, changed, events)
+def at_once(asked: Commit, statement: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """What `commit_at_once` takes."""
+    rows = [(_step_values(asked.run.id, step), step) for step in asked.steps]
+    made = [row for row, step in rows if step.stored is None]
+    changed = [(row, step.has_output, step.stored) for row, step in rows if step.stored is not None]
+    return statement + ", id", values, made, changed, asked.events
 
 
-def _run_update(
-    run: ClaimedRun,
-    update: RunUpdate,
-    event_count: int,
-    lease_until: datetime,
-    release: bool,
-    wake_at: datetime | None,
-) -> tuple[str, list[Any]]:
-    """The fenced UPDATE of the run's own row, with a place for `{guards}` at its end, and its values."""
+def run_update(asked: Commit) -> tuple[str, list[Any]]:
+    """The fenced UPDATE of the run's own row, and its values."""
+    run, update = asked.run, asked.update
     sets, values = _run_sets(update)
-    lease, wake = time_in(lease_until), time_in(wake_at)
+    lease, wake = time_in(asked.lease_until), time_in(asked.wake_at)
     lease_values: list[Any]
     if update.columns.get("status") in ENDED_RUN_STATUSES:
         kept, lease_values = "lease_expires_at = NULL, wake_at = NULL, held_at = NULL", []
-    elif release:  # only if nobody has poked since we looked
+    elif asked.release:  # only if nobody has poked since we looked
         kept = (
             "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
             "wake_at = CASE WHEN pokes = %s THEN %s ELSE %s END"
@@ -287,18 +272,15 @@ def _run_update(
         kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
     if is_postgres():  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
+    condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
+    if asked.unless_frozen:
+        condition += f" AND NOT {IS_FROZEN}"
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
-        "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{guards} "
+        f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
         "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at"
     )
-    return statement, [event_count, *lease_values, *values, uuid_in(run.id), run.lease_token]
-
-
-def _guards(run: ClaimedRun, unless_poked: bool, unless_frozen: bool) -> tuple[str, list[Any]]:
-    """What else has to hold of the run for it to be written."""
-    frozen = f" AND NOT {IS_FROZEN}" if unless_frozen else ""
-    return (" AND pokes = %s" + frozen, [run.pokes]) if unless_poked else (frozen, [])
+    return statement, [len(asked.events), *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values]
 
 
 def _still_holds(run: ClaimedRun) -> bool:

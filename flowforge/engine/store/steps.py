@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from flowforge.core.json import Json
-from flowforge.engine.store.holds import IS_HELD
+from flowforge.engine.store.holds import HOLDING, is_held
 from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
 from flowforge.engine.store.runs import append_events
 from flowforge.engine.store.sql import (
@@ -229,11 +229,11 @@ def _running_count(cursor: CursorWrapper, run_id: uuid.UUID) -> tuple[int, bool]
     cursor.execute(
         "SELECT (SELECT count(*) FROM runs_steprun WHERE run_id = %s AND \"index\" = -1 AND status = 'running') + "
         f"(SELECT count(*) FROM runs_steprun WHERE run_id = %s AND {OPEN_ITEMS} AND status = 'running'), "
-        f"{IS_HELD} FROM runs_run WHERE id = %s",
+        f"held_at, started_at, thawed_at, {HOLDING} FROM runs_run WHERE id = %s",
         [uuid_in(run_id), uuid_in(run_id), uuid_in(run_id)],
     )
-    count, held = cursor.fetchone()
-    return int(count), bool(held)
+    count, held_at, started_at, thawed_at, *holding = cursor.fetchone()
+    return int(count), is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at)
 
 
 def _settle(cursor: CursorWrapper, step: StepRow) -> bool:
