@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "flowforge.events",
     "flowforge.operating",
     "flowforge.projects",
+    "flowforge.workers",
     "workflows",
     "runs",
     "flowforge.engine",
@@ -261,8 +262,10 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.projects.services.people.purge_families",
     "flowforge.api.rates.purge",
     "flowforge.events.services.purge",
+    "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "flowforge.engine.store.admission.forget_paces",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives

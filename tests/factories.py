@@ -11,6 +11,7 @@ from flowforge.core.ids import new_id, step_id
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
+from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
 from workflows.models import Workflow, WorkflowVersion
 
@@ -114,3 +115,12 @@ def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:
 def unknown_id() -> str:
     """An id that no row has."""
     return str(new_id())
+
+
+def make_worker(**fields: Any) -> Worker:
+    """A worker process that has just told that it lives."""
+    number, now = next(_numbers), clock.now()
+    pool = {"slots": 4, "busy": 0, "heard_at": clock.isoformat(now), "hint_at": None}
+    known = {"name": f"host:{number}:abcdef", "host": "host", "pid": number, "version": "1", "isolation": "limits"}
+    life = {"started_at": now, "heartbeat_at": now, "swept_at": now}
+    return Worker.objects.create(**{**known, **life, "pools": {"default": pool}, **fields})

@@ -18,6 +18,7 @@ from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
 from flowforge.engine import pools, tasks
 from flowforge.engine.keeper import keeper
+from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
@@ -63,10 +64,12 @@ class Workers:
         for event in ready:
             if not event.wait(timeout=30):
                 log.warning("a worker pool is not ready yet: is the broker reachable?")
+        presence.open(self._threads, isolation="limits")
 
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
+        presence.drain(keeper.began)
         alarm.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
@@ -78,6 +81,7 @@ class Workers:
         for idle in self._idle.values():
             idle.stop()
         keeper.stop()
+        presence.close()
 
     def _answer(self, task: str, args: list[str], queue: str) -> bool:
         idle = self._idle.get(queue)

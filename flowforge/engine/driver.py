@@ -12,9 +12,7 @@ drive(run_id)          a hint: look at this run
 """
 
 import logging
-import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -27,13 +25,16 @@ from django.conf import settings
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools
+from flowforge.engine.admission import NoPlace, PlaceFound
 from flowforge.engine.ending import Ending
 from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.held import HeldRun
 from flowforge.engine.items import gather
 from flowforge.engine.outcomes import Result, conclude
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
+from flowforge.engine.store.admission import cancel_reason
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.engine.turns import Perform, Turns, carry
@@ -45,7 +46,6 @@ from flowforge.kernel.states import ENDED_STEP_STATUSES
 from flowforge.operating.selectors import engine_paused
 from runs import waiting
 
-PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
 COMMIT_AFTER_STEPS = 500
 TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long
@@ -89,8 +89,12 @@ class Drive(HeldRun):
         while True:
             try:
                 released = yield from self._round()
-            except (StaleState, Poked):
+            except Poked:
                 self.read_wishes()
+                self.restore()
+                continue
+            except (StaleState, NoPlace, PlaceFound) as refusal:  # nothing of the round was written
+                self.places.heed(refusal)
                 self.restore()
                 continue
             if released:
@@ -221,6 +225,8 @@ class Drive(HeldRun):
                 self.state.status = "failed"
                 problem = {"code": "invalid_output", "message": error.message, "details": {"code": error.code}}
                 change = RunChange(status="failed", event="run.failed", error=problem)
+        if change.event == "run.cancelled" and (reason := cancel_reason(self.run.id)):
+            change = replace(change, reason=reason)
         if change.event == "run.failed":
             self.ending.failed(change.error or {}, self.scope)
         self.journal.run_changed(change, now, self.state.deadline_at)
@@ -247,7 +253,7 @@ class Drive(HeldRun):
             wake_at=wake_at,
             unless_poked=unless_poked,
             unless_frozen=self.journal.begins,
-            along=self.ending.along if self.state.ended else None,
+            along=self.places.along(self.state, self.journal.update, self.ending.along),
         )
         failpoint("commit.after")
         self.listening += listening(self.journal.changed.values())
@@ -257,6 +263,7 @@ class Drive(HeldRun):
             self.run.started_at = clock.now()
         poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
         self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
+        self.places.committed(done.released, alarm.at)
         if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flowforge.core import clock
 from flowforge.engine import relatives
+from flowforge.engine.admission import Places
 from flowforge.engine.items import lists, map_state
 from flowforge.engine.journal import Journal
 from flowforge.engine.plan import Plan, plan_of, steps_named
@@ -28,6 +29,7 @@ class HeldRun:
         self.plan: Plan = plan_of(run.version_id)
         self.journal = Journal(run, worker)
         self.results = Results(run.id)
+        self.places = Places(run)
         self.restore()
 
     # --- between the rows and the machine -------------------------------------------------------------------------
@@ -42,9 +44,11 @@ class HeldRun:
             status=run.status,  # type: ignore[arg-type]  # the column holds a RunStatus: run_status_known
             started=run.started_at is not None,
             run_at=run.run_at,
+            expires_at=run.expires_at,
             deadline_at=run.deadline_at,
         )
         self._tell_wishes()
+        state.placeless = self.places.missing is not None
         if run.event_seq == 1:
             return  # only run.created: there are no steps yet
         rows = step_store.load_steps(run.id)

@@ -14,6 +14,8 @@ draining = threading.Event()
 PARKED_FOR_EACH = 8  # threads that may sit in a long step for each slot, before steps go to the workers
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _here = threading.local()
+_elsewhere: dict[str, int] = {}
+MAX_WIDTH = 64
 
 
 class _Slot:
@@ -81,6 +83,12 @@ def threads() -> dict[str, int]:
     }
 
 
+def learn(slots: Mapping[str, int]) -> None:
+    """How many slots the live workers of each queue have: `engine.fleet` looks once in a while."""
+    _elsewhere.clear()
+    _elsewhere.update(slots)
+
+
 def width(queue: str) -> int:
     """How many workers of a queue are worth waking for one run."""
-    return threads().get(queue, 1)
+    return threads().get(queue) or min(_elsewhere.get(queue, 1), MAX_WIDTH)

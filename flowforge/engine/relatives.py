@@ -22,7 +22,7 @@ from flowforge.steps.base import Completed, Failed, StartRefused
 from flowforge.steps.workflow import WAITS_FOR_RUN
 from runs.models import Run
 from runs.services import Trigger
-from runs.services.lineage import Start, start_child, start_related, wake_parent
+from runs.services.lineage import Start, TooDeep, start_child, start_related, wake_parent
 
 log = logging.getLogger("flowforge.engine")
 
@@ -52,7 +52,8 @@ def start_for_step(run: ClaimedRun, row: StepRow, workflow_id: str, inputs: Mapp
     except FlowForgeError as error:
         details: dict[str, Json] = {"errors": [fault.as_dict() for fault in error.faults]} if error.faults else {}
         code = "invalid_inputs" if isinstance(error, InvalidBody) else error.code
-        retryable = type(error) is Conflict  # a workflow that is paused may be active again
+        # a workflow that is paused may be active again, a place that is taken free
+        retryable = isinstance(error, Conflict) and not isinstance(error, TooDeep)
         raise StartRefused(code, error.detail, retryable=retryable, details=details) from None
 
 

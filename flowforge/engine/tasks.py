@@ -6,19 +6,20 @@ from celery import shared_task
 
 from flowforge.core import bell, clock
 from flowforge.engine import driver, pools, timers, worker
+from flowforge.engine.presence import presence
 
 
 @shared_task(name=bell.DRIVE, ignore_result=True)
 def drive(run_id: str) -> None:
     """Look at this run."""
-    with pools.slot(bell.CONTROL_QUEUE):
+    with presence.answering(bell.CONTROL_QUEUE), pools.slot(bell.CONTROL_QUEUE):
         driver.drive(uuid.UUID(run_id))
 
 
 @shared_task(name=bell.WORK, ignore_result=True)
 def work(run_id: str, queue: str) -> None:
     """This run has steps for workers of this queue."""
-    with pools.slot(queue):
+    with presence.answering(queue), pools.slot(queue):
         worker.work(uuid.UUID(run_id), queue)
 
 

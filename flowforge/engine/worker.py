@@ -21,6 +21,7 @@ from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
@@ -50,7 +51,7 @@ def work(run_id: uuid.UUID, queue: str) -> None:
             run_id,
             queue=queue,
             limit=size,
-            worker=driver.PROCESS_NAME,
+            worker=PROCESS_NAME,
             max_concurrency=plan.definition.config.max_concurrency,
             now=clock.now(),
             lease_seconds=settings.LEASE_SECONDS,

@@ -7,7 +7,7 @@ from flowforge.kernel.runstate import RunState, StepState
 
 def dispatchable(state: RunState, now: datetime) -> list[StepState]:
     """The steps that may start right now, first things first, as many as `max_concurrency` leaves room for."""
-    if state.stopped or state.ended:
+    if state.stands_still or state.ended:
         return []
     room = state.definition.config.max_concurrency - state.running_count
     if room <= 0:
@@ -29,7 +29,8 @@ def held_back(state: RunState, now: datetime) -> bool:
         return False
     begins = not state.pause_requested
     if not state.started:
-        return begins and (state.run_at is None or state.run_at <= now)
+        expired = state.expires_at is not None and state.expires_at <= now
+        return expired or (begins and (state.run_at is None or state.run_at <= now))
     if (state.deadline_at is not None and state.deadline_at <= now) or (begins and state.has_ready):
         return True
     statuses = ("pending", "retrying", "waiting") if begins else ("waiting",)
@@ -44,15 +45,23 @@ def next_wake(state: RunState, now: datetime, again_after: timedelta = timedelta
     """
     if state.ended:
         return None
-    if not state.started and state.run_at is not None and state.run_at > now:
-        return state.run_at
+    if not state.started:
+        return _wake_before_start(state, now)
     moments = [state.deadline_at] if state.deadline_at is not None else []
     leases = []
     for step in state.live.values():
         if step.status == "running":
             leases.append(step.lease_expires_at or now)
-        elif step.available_at is not None and not (state.pause_requested and step.status != "waiting"):
+        elif step.available_at is not None and not (state.kept_waiting and step.status != "waiting"):
             moments.append(step.available_at if step.available_at > now or state.held else now + again_after)
     if state.held:
         moments = [moment for moment in moments if moment > now]
     return min(moments + leases, default=None)
+
+
+def _wake_before_start(state: RunState, now: datetime) -> datetime | None:
+    """What has time to bring to a run that has not begun: its `run_at`, and the end of its patience."""
+    moments = [] if state.expires_at is None or (state.held and state.expires_at <= now) else [state.expires_at]
+    if state.run_at is not None and state.run_at > now:
+        moments.append(state.run_at)
+    return min(moments, default=None)

@@ -130,16 +130,19 @@ class RunState:
         status: RunStatus = "pending",
         started: bool = False,
         run_at: datetime | None = None,
+        expires_at: datetime | None = None,
         deadline_at: datetime | None = None,
     ) -> None:
         self.definition = definition
         self.status: RunStatus = status
         self.started = started
         self.run_at = run_at
+        self.expires_at = expires_at  # not begun by then: it never does
         self.deadline_at = deadline_at
         self.cancel_requested = False
         self.pause_requested = False
         self.held = False  # frozen, or the engine is paused: nothing begins, no time passes
+        self.placeless = False  # no limit leaves a place for it: what has not begun does not
         self.steps: dict[str, StepState] = {}
         self.live: dict[str, StepState] = {}  # items of maps too, by their own keys: `step_key`
         self.maps: dict[str, MapState] = {}  # those that go over their items now
@@ -189,9 +192,14 @@ class RunState:
         return self.status in ENDED_RUN_STATUSES
 
     @property
-    def stopped(self) -> bool:
-        """No step may begin, for whatever reason."""
-        return self.held or self.pause_requested
+    def kept_waiting(self) -> bool:
+        """Whether its own pause, or the want of a place, keeps steps from beginning."""
+        return self.pause_requested or self.placeless
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether no step may begin."""
+        return self.held or self.kept_waiting
 
     @property
     def has_ready(self) -> bool:

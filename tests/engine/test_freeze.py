@@ -175,6 +175,18 @@ def test_a_timeout_does_not_pass_meanwhile(flow: MakeFlow, frozen_clock: FrozenC
     assert run.deadline_at - run.started_at == timedelta(seconds=60 + 31 + 3600)
 
 
+def test_what_is_frozen_does_not_expire(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    made = flow(nodes=[effect("a")], config={"expires_in": "60s"})
+    scope_id = stop(made)
+    run = made.run()
+    frozen_clock.advance(3600)
+    sweep(made)
+    assert (fresh(run).status, fresh(run).wake_at) == ("pending", None)
+    thaw(scope_id=scope_id)
+    sweep(made)
+    assert fresh(run).status == "completed"
+
+
 def test_a_frozen_run_can_be_cancelled_and_paused(flow: MakeFlow) -> None:
     made = flow(nodes=[effect("a")])
     scope_id = stop(made)

@@ -99,22 +99,27 @@ def remove(cursor: CursorWrapper, hold: HoldRow) -> None:
 def let_go(cursor: CursorWrapper, hold: HoldRow, limit: int, now: datetime) -> list[uuid.UUID]:
     """Release up to `limit` of the runs that it has held back: highest priority first, then the oldest.
 
-    Those that another freeze holds stay. The time for which a run was frozen does not count towards its timeout.
+    Those that another freeze holds stay. The time for which a run was frozen counts neither towards its timeout nor
+    towards `expires_in`.
     """
     condition, values = _of(hold)
     skip = " FOR UPDATE SKIP LOCKED" if is_postgres() else ""
     cursor.execute(
-        f"SELECT id, started_at, deadline_at FROM runs_run WHERE {_HELD_RUNS}{condition} AND NOT {IS_FROZEN} "
+        "SELECT id, COALESCE(started_at, created_at), deadline_at, CASE WHEN started_at IS NULL THEN expires_at END "
+        f"FROM runs_run WHERE {_HELD_RUNS}{condition} AND NOT {IS_FROZEN} "
         f"ORDER BY priority DESC, created_at, id LIMIT %s{skip}",
         [*values, limit],
     )
     rows = cursor.fetchall()
-    later = [
-        (time_in(deadline + (now - max(hold.since, time_out(started) or now))), run_id)
-        for run_id, started, raw in rows
-        if (deadline := time_out(raw)) is not None
-    ]
-    cursor.executemany("UPDATE runs_run SET deadline_at = %s WHERE id = %s", later)
+    cursor.executemany(
+        "UPDATE runs_run SET deadline_at = COALESCE(%s, deadline_at), expires_at = COALESCE(%s, expires_at) "
+        "WHERE id = %s",
+        [
+            (*(time_in(_later(moment, hold.since, begun, now)) for moment in (deadline, expiry)), run_id)
+            for run_id, begun, deadline, expiry in rows
+            if deadline is not None or expiry is not None
+        ],
+    )
     if rows:
         cursor.execute(
             "UPDATE runs_run SET held_at = NULL, thawed_at = %s, wake_at = %s, pokes = pokes + 1 "
@@ -122,6 +127,12 @@ def let_go(cursor: CursorWrapper, hold: HoldRow, limit: int, now: datetime) -> l
             [time_in(now), time_in(now), *(row[0] for row in rows)],
         )
     return [uuid_out(row[0]) for row in rows]
+
+
+def _later(moment: Raw, since: datetime, begun: Raw, now: datetime) -> datetime | None:
+    """A moment that comes later by as long as the run was frozen."""
+    due, begun_at = time_out(moment), time_out(begun)
+    return None if due is None or begun_at is None else due + (now - max(since, begun_at))
 
 
 def any_held(cursor: CursorWrapper, hold: HoldRow) -> bool:

@@ -50,6 +50,13 @@ class ClaimedRun:
     event_seq: int
     parent_run_id: uuid.UUID | None
     awaited: bool  # a step of the parent waits for its end
+    priority: int
+    expires_at: datetime | None
+    concurrency_key: str | None
+    key_held_since: datetime | None
+    rate_key: str | None
+    queued_in: str | None  # the id of a gate
+    run_limit: int | None  # the project's `max_concurrent_runs`
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,7 +150,8 @@ class Commit:
     With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
     a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
     step begins after a pause or cancellation was accepted; one by which a step or the run begins, `unless_frozen`.
-    `along` is called within the transaction, for what other runs have to know of it or not at all.
+    `along` is called within the transaction, for what other runs have to know of it or not at all; it may refuse by
+    raising, and it takes locks that come after those of all rows: such a commit has a transaction of its own.
     """
 
     run: ClaimedRun

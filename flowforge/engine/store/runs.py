@@ -39,11 +39,16 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
 _JSON_COLUMNS = frozenset({"outputs", "error"})
-_TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at", "held_at"})
+_TIME_COLUMNS = frozenset(
+    {"started_at", "finished_at", "deadline_at", "wake_at", "key_held_since", "queued_at", "held_at"}
+)
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
-    f"pokes, lease_token, event_seq, parent_run_id, awaited, held_at, thawed_at, {HOLDING}"
+    "pokes, lease_token, event_seq, parent_run_id, awaited, priority, expires_at, "
+    "concurrency_key, key_held_since, rate_key, queued_in, "
+    "(SELECT settings ->> 'max_concurrent_runs' FROM projects_project WHERE projects_project.id = runs_run.project_id)"
+    f", held_at, thawed_at, {HOLDING}"
 )
 
 _CLAIM = f"""
@@ -162,10 +167,13 @@ def read_wishes(run_id: uuid.UUID) -> Wishes:
 
 
 def give_back(run: ClaimedRun, wake_at: datetime) -> None:
-    """End the lease without a decision: the driver has failed, someone is to try again at `wake_at`."""
+    """End the lease without a decision: the driver has failed, someone is to try again at `wake_at`.
+
+    It leaves its queue until then: others must not wait for what cannot be driven.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE runs_run SET lease_expires_at = NULL, lease_owner = '', wake_at = %s "
+            "UPDATE runs_run SET lease_expires_at = NULL, lease_owner = '', wake_at = %s, queued_in = NULL "
             "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL",
             [time_in(wake_at), uuid_in(run.id), run.lease_token],
         )
@@ -227,8 +235,15 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
         event_seq=row[18],
         parent_run_id=None if row[19] is None else uuid_out(row[19]),
         awaited=bool(row[20]),
-        held_at=time_out(row[21]),
-        frozen=is_held(row[23], row[24], held_at=row[21], started_at=row[12], thawed_at=row[22]),
+        priority=row[21],
+        expires_at=time_out(row[22]),
+        concurrency_key=row[23],
+        key_held_since=time_out(row[24]),
+        rate_key=row[25],
+        queued_in=row[26],
+        run_limit=None if row[27] is None else int(row[27]),
+        held_at=time_out(row[28]),
+        frozen=is_held(row[30], row[31], held_at=row[28], started_at=row[12], thawed_at=row[29]),
     )
 
 

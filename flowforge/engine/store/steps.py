@@ -212,15 +212,16 @@ def _rows(condition: str, parameters: Sequence[Any]) -> list[StepRow]:
 
 
 def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> bool:
-    """Lock the run's row; whether it is live (`startable`: and neither paused nor to be cancelled)."""
+    """Lock the run's row; whether it is live (`startable`: and neither paused, nor to be cancelled, nor without
+    a place)."""
     cursor.execute(
-        "SELECT status, pause_requested_at, cancel_requested_at FROM runs_run WHERE id = %s" + lock_suffix(),
+        "SELECT status, pause_requested_at, cancel_requested_at, queued_in FROM runs_run WHERE id = %s" + lock_suffix(),
         [uuid_in(run_id)],
     )
     row = cursor.fetchone()
     if row is None or row[0] not in LIVE_RUN_STATUSES:
         return False
-    return not startable or (row[0] in ("running", "waiting") and row[1] is None and row[2] is None)
+    return not startable or (row[0] in ("running", "waiting") and row[1:] == (None, None, None))
 
 
 def _running_count(cursor: CursorWrapper, run_id: uuid.UUID) -> tuple[int, bool]:
