@@ -41,7 +41,7 @@ schema: base ## write docs/openapi.json from the code
 lock: dev ## write requirements/*.txt anew from requirements/*.in (ARGS=--upgrade: newest versions)
 	@exec $(RUN) requirements/lock.py $(ARGS)
 
-bench: dev ## the figures of tests/bench, on this machine
+bench: dev ## FlowForge and other engines on the same workloads, on this machine (docs/benchmarks.md)
 	@exec $(RUN) -m tests.bench $(ARGS)
 
 clean: ## remove what tools have left (not .venv, not .flowforge)

@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "workflows",
     "runs",
+    "webhooks",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -265,6 +266,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "webhooks.services.cleaning.purge_calls",
     "flowforge.engine.store.admission.forget_paces",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
@@ -273,7 +275,7 @@ RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py sa
 
 # --- the engine ---------------------------------------------------------------------------------------------------
 LEASE_SECONDS = env.float("FLOWFORGE_LEASE_SECONDS", default=8.0)
-CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=4)
+CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=1)
 DEFAULT_THREADS = env.int("FLOWFORGE_DEFAULT_THREADS", default=16)
 PROCESS_THREADS = env.int("FLOWFORGE_PROCESS_THREADS", default=4)
 WEB_THREADS = env.int("FLOWFORGE_WEB_THREADS", default=16)

@@ -59,14 +59,18 @@ def drive(run_id: uuid.UUID) -> None:
     if pools.draining.is_set() or engine_paused():
         return
     run = run_store.claim_run(run_id, PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
-    if run is None:
-        return
+    if run is not None:
+        carry(whole_drive(run))
+
+
+def whole_drive(run: ClaimedRun) -> Turns[None]:
+    """A claimed run, taken as far as it goes and let go whatever happens."""
     try:
-        Drive(run).go()
+        yield from Drive(run).turns()
     except LeaseLost:
-        log.warning("run %s: the lease was lost, another process goes on", run_id)
+        log.warning("run %s: the lease was lost, another process goes on", run.id)
     except Exception:
-        log.exception("run %s: driving failed", run_id)
+        log.exception("run %s: driving failed", run.id)
         run_store.give_back(run, clock.now() + timedelta(seconds=TROUBLE_SECONDS))
 
 

@@ -39,9 +39,17 @@ class CannotStart(Exception):
 
 
 @contextlib.contextmanager
-def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
-    """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart."""
+def postgres(folder: Path, *, durable: bool = False, tcp: bool = False) -> Iterator[str]:
+    """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart.
+
+    `tcp`: on a free port of the loopback, for clients that know no unix socket.
+    """
     options = POSTGRES_OPTIONS if durable else POSTGRES_OPTIONS | NOT_DURABLE
+    url = f"postgresql://postgres@/postgres?host={folder}"
+    if tcp:
+        port = _free_port()
+        options = options | {"listen_addresses": "127.0.0.1", "port": str(port)}
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     identity = _unprivileged()
     if identity:
         shutil.chown(folder, identity["user"], identity["group"])
@@ -53,7 +61,6 @@ def postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings]
     with _child(command, folder / "postgres.log", signal.SIGINT, identity) as process:
-        url = f"postgresql://postgres@/postgres?host={folder}"
         _wait(process, lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.OperationalError)
         yield url
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from flowforge.engine.store.at_once import commit_at_once
+from flowforge.engine.store.at_once import AtOnce, commit_at_once, statement_of
 from flowforge.engine.store.failures import count_failure
 from flowforge.engine.store.holds import HOLDING, IS_FROZEN, is_held
 from flowforge.engine.store.rows import (
@@ -51,10 +51,10 @@ _RUN_COLUMNS = (
     f", held_at, thawed_at, {HOLDING}"
 )
 
-_CLAIM = f"""
+_CLAIM = """
     UPDATE runs_run SET lease_token = lease_token + 1, lease_owner = %s, lease_expires_at = %s, wake_at = %s
-    WHERE id = %s AND status IN {_LIVE} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
-    RETURNING {_RUN_COLUMNS}
+    WHERE {chosen} AND status IN {live} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
+    RETURNING {columns}
 """
 _POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LIVE} AND lease_expires_at > %s"
 
@@ -105,7 +105,7 @@ def read_run(run_id: uuid.UUID) -> ClaimedRun | None:
             [uuid_in(run_id)],
         )
         row = cursor.fetchone()
-    return None if row is None else _run_row(row)
+    return None if row is None else claimed_run(row)
 
 
 def commit(asked: Commit) -> Committed:
@@ -121,11 +121,11 @@ def write_commit(asked: Commit) -> tuple[Any, ...] | None:
 
     Nothing in memory changes before `committed`, so that a transaction that fails can be made again.
     """
-    statement, values = run_update(asked)
     if is_postgres() and asked.update.failure is None:  # failing is rare: it may cost its round trips
-        row = commit_at_once(*at_once(asked, statement, values))
+        row = commit_at_once(at_once(asked))
     else:
-        row = _commit_in_turn(asked, statement, values)
+        with write() as cursor:
+            row = commit_in_turn(cursor, asked)
     if row is not None and asked.along is not None:
         asked.along()
     return row
@@ -200,17 +200,22 @@ def renew_runs(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None
         )
 
 
+def claiming(chosen: str, owner: str, now: datetime, lease_seconds: float) -> tuple[str, list[Any], list[Any]]:
+    """The statement that takes the leases of the chosen runs, and its values before and after those of `chosen`."""
+    until = time_in(now + timedelta(seconds=lease_seconds))
+    return _CLAIM.format(chosen=chosen, live=_LIVE, columns=_RUN_COLUMNS), [owner, until, until], [time_in(now)]
+
+
 def _try_claim(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
-    until = now + timedelta(seconds=lease_seconds)
+    statement, before, after = claiming("id = %s", owner, now, lease_seconds)
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [owner, time_in(until), time_in(until), uuid_in(run_id), time_in(now)])
+        cursor.execute(statement, [*before, uuid_in(run_id), *after])
         row = cursor.fetchone()
-    if row is None:
-        return None
-    return _run_row(row)
+    return None if row is None else claimed_run(row)
 
 
-def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
+def claimed_run(row: tuple[Any, ...]) -> ClaimedRun:
+    """A row of what `claiming` returns."""
     created_at = time_out(row[10])
     assert created_at is not None  # noqa: S101  the column is not null
     return ClaimedRun(
@@ -247,29 +252,33 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
     )
 
 
-def _commit_in_turn(asked: Commit, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+def commit_in_turn(cursor: CursorWrapper, asked: Commit) -> tuple[Any, ...] | None:
     """Statement by statement: within one process they cost little more than their work."""
     run = asked.run
-    with write() as cursor:
-        cursor.execute(statement, values)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        if row is not None:
-            _write_steps(cursor, run.id, asked.steps)
-            _insert_events(cursor, run.id, row[0] - len(asked.events), asked.events)
-            if asked.update.failure is not None:
-                count_failure(cursor, run, asked.update.failure)
+    cursor.execute(*_run_update(asked))
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is not None:
+        _write_steps(cursor, run.id, asked.steps)
+        _insert_events(cursor, run.id, row[0] - len(asked.events), asked.events)
+        if asked.update.failure is not None:
+            count_failure(cursor, run, asked.update.failure)
     return row
 
 
-def at_once(asked: Commit, statement: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    """What `commit_at_once` takes."""
+def at_once(asked: Commit) -> AtOnce:
+    """The same as one statement."""
+    update, values = _run_update(asked)
     rows = [(_step_values(asked.run.id, step), step) for step in asked.steps]
-    made = [row for row, step in rows if step.stored is None]
-    changed = [(row, step.has_output, step.stored) for row, step in rows if step.stored is not None]
-    return statement + ", id", values, made, changed, asked.events
+    return statement_of(
+        update + ", id",
+        values,
+        made=[row for row, step in rows if step.stored is None],
+        changed=[(row, step.has_output, step.stored) for row, step in rows if step.stored is not None],
+        events=asked.events,
+    )
 
 
-def run_update(asked: Commit) -> tuple[str, list[Any]]:
+def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     """The fenced UPDATE of the run's own row, and its values."""
     run, update = asked.run, asked.update
     sets, values = _run_sets(update)
