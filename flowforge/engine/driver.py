@@ -66,6 +66,7 @@ def drive(run_id: uuid.UUID) -> None:
 def whole_drive(run: ClaimedRun) -> Turns[None]:
     """A claimed run, taken as far as it goes and let go whatever happens."""
     try:
+        failpoint("drive.after_claim")
         yield from Drive(run).turns()
     except LeaseLost:
         log.warning("run %s: the lease was lost, another process goes on", run.id)
@@ -172,6 +173,7 @@ class Drive(HeldRun):
         """The items of a map have ended: their results are its output. They are read once they are stored."""
         each = self.state.maps[step.key]
         yield from self._commit(release=False)
+        failpoint("map.before_gather")
         self._conclude(step, self.journal.rows[step.key], Result(outcome=gather(self.run, each)))
 
     def _run_in_place(self, step: StepState) -> Turns[None]:
@@ -246,6 +248,8 @@ class Drive(HeldRun):
         if release and self.run.frozen and self.run.held_at is None and held_back(self.state, clock.now()):
             self.journal.update.columns["held_at"] = self.run.held_at = clock.now()
         failpoint("commit.before")
+        if self.state.ended:
+            failpoint("run.before_terminal")
         self.ending.let_go()
         done: Committed = yield Commit(
             run=self.run,

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
+from flowforge.core.failpoints import failpoint
 from flowforge.engine import housekeeping, thawing
 from flowforge.engine.admission import Queues
 from flowforge.engine.fleet import WATCH_SECONDS, Watch
@@ -44,6 +45,7 @@ def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
     if not maintenance.has_due_runs(now):
         return Swept(0)
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
+    failpoint("sweep.after_take")
     for run_id in due:
         bell.drive_now(run_id)
     return Swept(len(due))
