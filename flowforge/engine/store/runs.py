@@ -11,6 +11,7 @@ from django.db.backends.utils import CursorWrapper
 
 from flowforge.engine.store.at_once import AtOnce, commit_at_once, statement_of
 from flowforge.engine.store.failures import count_failure
+from flowforge.engine.store.holds import HOLDING, IS_FROZEN, is_held
 from flowforge.engine.store.rows import (
     ClaimedRun,
     Commit,
@@ -21,6 +22,7 @@ from flowforge.engine.store.rows import (
     RunUpdate,
     StaleState,
     StepRow,
+    Wishes,
 )
 from flowforge.engine.store.sql import (
     insert_many,
@@ -37,13 +39,16 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
 _JSON_COLUMNS = frozenset({"outputs", "error"})
-_TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at", "key_held_since", "queued_at"})
+_TIME_COLUMNS = frozenset(
+    {"started_at", "finished_at", "deadline_at", "wake_at", "key_held_since", "queued_at", "held_at"}
+)
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
     "pokes, lease_token, event_seq, parent_run_id, awaited, priority, expires_at, "
     "concurrency_key, key_held_since, rate_key, queued_in, "
     "(SELECT settings ->> 'max_concurrent_runs' FROM projects_project WHERE projects_project.id = runs_run.project_id)"
+    f", held_at, thawed_at, {HOLDING}"
 )
 
 _CLAIM = """
@@ -130,7 +135,8 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     """What the driver is to know of a commit that is on disk. Raises LeaseLost or Poked if it wrote nothing."""
     run = asked.run
     if row is None:
-        raise Poked(run.id) if asked.unless_poked and _still_holds(run) else LeaseLost(run.id)
+        guarded = asked.unless_poked or asked.unless_frozen
+        raise Poked(run.id) if guarded and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
     for step in asked.steps:
         step.stored = (step.status, step.lease_token)
@@ -140,14 +146,24 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     )
 
 
-def read_wishes(run_id: uuid.UUID) -> tuple[int, bool, bool]:
-    """(pokes, cancel requested, pause requested)."""
+def read_wishes(run_id: uuid.UUID) -> Wishes:
+    """What is asked of a run by now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pokes, cancel_requested_at, pause_requested_at FROM runs_run WHERE id = %s", [uuid_in(run_id)]
+            "SELECT pokes, cancel_requested_at, pause_requested_at, deadline_at, held_at, started_at, thawed_at, "
+            f"{HOLDING} "
+            "FROM runs_run WHERE id = %s",
+            [uuid_in(run_id)],
         )
-        pokes, cancel, pause = cursor.fetchone()
-    return pokes, cancel is not None, pause is not None
+        pokes, cancel, pause, deadline_at, held_at, started_at, thawed_at, *holding = cursor.fetchone()
+    return Wishes(
+        pokes=pokes,
+        cancel_requested=cancel is not None,
+        pause_requested=pause is not None,
+        frozen=is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at),
+        held_at=time_out(held_at),
+        deadline_at=time_out(deadline_at),
+    )
 
 
 def give_back(run: ClaimedRun, wake_at: datetime) -> None:
@@ -231,6 +247,8 @@ def claimed_run(row: tuple[Any, ...]) -> ClaimedRun:
         rate_key=row[25],
         queued_in=row[26],
         run_limit=None if row[27] is None else int(row[27]),
+        held_at=time_out(row[28]),
+        frozen=is_held(row[30], row[31], held_at=row[28], started_at=row[12], thawed_at=row[29]),
     )
 
 
@@ -267,7 +285,7 @@ def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     lease, wake = time_in(asked.lease_until), time_in(asked.wake_at)
     lease_values: list[Any]
     if update.columns.get("status") in ENDED_RUN_STATUSES:
-        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL", []
+        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL, held_at = NULL", []
     elif asked.release:  # only if nobody has poked since we looked
         kept = (
             "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
@@ -279,6 +297,8 @@ def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     if is_postgres():  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
+    if asked.unless_frozen:
+        condition += f" AND NOT {IS_FROZEN}"
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
