@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "flowforge.projects",
     "workflows",
     "runs",
+    "schedules",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -262,6 +263,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.events.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "workflows.services.decisions.purge",
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives

@@ -21,6 +21,7 @@ from flowforge.engine.keeper import keeper
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
+from schedules.clockwork import Clockwork
 
 log = logging.getLogger("flowforge.worker")
 
@@ -41,6 +42,7 @@ class Workers:
         self._alone = alone
         self._idle: dict[str, IdleThreads] = {}
         self._runners: list[threading.Thread] = []
+        self._clockwork = Clockwork()
 
     def start(self) -> None:
         """Returns when every pool listens."""
@@ -51,6 +53,7 @@ class Workers:
         pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
+        self._clockwork.start()
         if self._alone:
             self._idle = {
                 name: IdleThreads(pools.threads_for(name, count), f"idle-{name}")
@@ -68,6 +71,7 @@ class Workers:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
         alarm.stop()
+        self._clockwork.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
         _wait_for_executions(5.0)

@@ -24,6 +24,7 @@ NAMES: Final[dict[str, str]] = {
     "result.after_commit": "a result is on disk, the driver is not hinted",
     "commit.before": "a decision round is made, not yet committed",
     "commit.after": "the round is on disk, its hints are not out",
+    "schedule.before_commit": "a tick's runs and decisions are written, not yet committed",
     "run.after_terminal": "a run has ended, those who wait for it are not told",
 }
 

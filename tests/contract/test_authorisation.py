@@ -25,13 +25,13 @@ from tests.contract.matrix import (
 )
 from tests.support.api import ApiClient
 
-READS = {"projects:read", "workflows:read", "runs:read"}
+READS = {"projects:read", "workflows:read", "runs:read", "schedules:read"}
 ROLES = {  # of the scopes that the table names
     "viewer": READS,
     "operator": READS | {"runs:write"},
-    "editor": READS | {"runs:write", "workflows:write"},
-    "admin": READS | {"runs:write", "workflows:write", "projects:write", "keys:write"},
-    "owner": READS | {"runs:write", "workflows:write", "projects:write", "keys:write"},
+    "editor": READS | {"runs:write", "workflows:write", "schedules:write"},
+    "admin": READS | {"runs:write", "workflows:write", "schedules:write", "projects:write", "keys:write"},
+    "owner": READS | {"runs:write", "workflows:write", "schedules:write", "projects:write", "keys:write"},
 }
 
 
