@@ -12,6 +12,7 @@ from flowforge.core.ids import new_id, step_id
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
+from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
 from schedules.models import Backfill, Schedule
 from workflows.models import Workflow, WorkflowVersion
@@ -141,3 +142,12 @@ def make_backfill(*, schedule: Schedule, **fields: Any) -> Backfill:
     begin = clock.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     span = {"from_at": begin, "to_at": begin + timedelta(hours=1), "next_due_at": begin}
     return Backfill.objects.create(**{"schedule": schedule, "total": 60, **span, **fields})
+
+
+def make_worker(**fields: Any) -> Worker:
+    """A worker process that has just told that it lives."""
+    number, now = next(_numbers), clock.now()
+    pool = {"slots": 4, "busy": 0, "heard_at": clock.isoformat(now), "hint_at": None}
+    known = {"name": f"host:{number}:abcdef", "host": "host", "pid": number, "version": "1", "isolation": "limits"}
+    life = {"started_at": now, "heartbeat_at": now, "swept_at": now}
+    return Worker.objects.create(**{**known, **life, "pools": {"default": pool}, **fields})

@@ -12,6 +12,8 @@ from celery.bootsteps import RUN  # type: ignore[attr-defined]  # the stubs leav
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
+from flowforge.engine.presence import presence
+
 IDLE_SECONDS = 0.5  # nothing is in hand: a message wakes us at once, the end of the process after so long
 BUSY_SECONDS = 0.005  # a message is in hand: its acknowledgement comes from another thread
 
@@ -58,9 +60,11 @@ def take_hints(obj: PoolConsumer, connection: Any, consumer: Any, blueprint: Any
     consumer.on_message = obj.create_task_handler()
     consumer.consume()
     obj.on_ready()
+    queue = consumer.queues[0].name
     while blueprint.state == RUN and obj.connection:
         state.maybe_shutdown()
         obj.perform_pending_operations()
+        presence.heard(queue)
         try:
             connection.drain_events(timeout=obj.patience_seconds)
         except TimeoutError:

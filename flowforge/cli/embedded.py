@@ -26,6 +26,7 @@ from flowforge.projects import key_format
 from flowforge.projects.services import people
 from flowforge.projects.services.bootstrap import Bootstrap, ensure_bootstrap
 from flowforge.steps.scratch import clear_scratch
+from flowforge.workers.services import record_all_dead
 from workflows.services.gallery import install_gallery
 
 START_SECONDS = 30.0
@@ -63,6 +64,7 @@ class Embedded:
         access = ensure_access()
         install_gallery(project_id=access.project_id)
         maintenance.expire_all_leases(clock.now())  # the lock says that whoever held one is dead
+        record_all_dead(now=clock.now())
         clear_scratch(settings.HOME)
         self._workers.start()
         self._web.start()

@@ -12,9 +12,7 @@ drive(run_id)          a hint: look at this run
 """
 
 import logging
-import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -26,30 +24,28 @@ from django.conf import settings
 
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
-from flowforge.engine import pools, relatives
+from flowforge.engine import pools
+from flowforge.engine.admission import NoPlace, PlaceFound
 from flowforge.engine.ending import Ending
 from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
-from flowforge.engine.items import gather, lists, map_state
-from flowforge.engine.journal import Journal
-from flowforge.engine.keeper import keeper
+from flowforge.engine.held import HeldRun
+from flowforge.engine.items import gather
 from flowforge.engine.outcomes import Result, conclude
-from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.scope import Results, item_of
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store import steps as step_store
-from flowforge.engine.store.rows import ClaimedRun, LeaseLost, Poked, StaleState, StepRow
+from flowforge.engine.store.admission import cancel_reason
+from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
 from flowforge.engine.timers import AGAIN_AFTER, alarm
-from flowforge.kernel.dispatch import dispatchable, next_wake
-from flowforge.kernel.expressions import ExpressionError, truthy
-from flowforge.kernel.machine import EvaluationFailed, decide
-from flowforge.kernel.mapping import MapState
-from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
+from flowforge.engine.turns import Perform, Turns, carry
+from flowforge.kernel.dispatch import dispatchable, held_back, next_wake
+from flowforge.kernel.expressions import ExpressionError
+from flowforge.kernel.machine import decide
+from flowforge.kernel.runstate import RunChange, StepChange, StepState
 from flowforge.kernel.states import ENDED_STEP_STATUSES
+from flowforge.operating.selectors import engine_paused
 from runs import waiting
-from runs.scope import scope_of
 
-PROCESS_NAME = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
 COMMIT_AFTER_STEPS = 500
 TROUBLE_SECONDS = 5.0  # a run whose driving failed is looked at again after so long
@@ -60,63 +56,81 @@ _in_place = threading.BoundedSemaphore(settings.CONTROL_THREADS * (pools.PARKED_
 
 def drive(run_id: uuid.UUID) -> None:
     """Take a run as far as it goes. A doubled or late hint does nothing."""
-    if pools.draining.is_set():
+    if pools.draining.is_set() or engine_paused():
         return
     run = run_store.claim_run(run_id, PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
-    if run is None:
-        return
+    if run is not None:
+        carry(whole_drive(run))
+
+
+def whole_drive(run: ClaimedRun) -> Turns[None]:
+    """A claimed run, taken as far as it goes and let go whatever happens."""
     try:
-        Drive(run).go()
+        failpoint("drive.after_claim")
+        yield from Drive(run).turns()
     except LeaseLost:
-        log.warning("run %s: the lease was lost, another process goes on", run_id)
+        log.warning("run %s: the lease was lost, another process goes on", run.id)
     except Exception:
-        log.exception("run %s: driving failed", run_id)
+        log.exception("run %s: driving failed", run.id)
         run_store.give_back(run, clock.now() + timedelta(seconds=TROUBLE_SECONDS))
 
 
-class Drive:
+class Drive(HeldRun):
     """One drive of one run: from its claim to its release."""
 
     def __init__(self, run: ClaimedRun) -> None:
-        self.run = run
-        self.plan: Plan = plan_of(run.version_id)
-        self.journal = Journal(run, PROCESS_NAME)
-        self.results = Results(run.id)
-        self.state = self._restore()
+        super().__init__(run, PROCESS_NAME)
         self.listening = listening(self.journal.rows.values())  # waits for events that nobody has looked back for
 
+    def restore(self) -> None:
+        super().restore()
+        self.ending = Ending(self.run, self.plan)
+
     def go(self) -> None:
+        """All of it, in this thread."""
+        carry(self.turns())
+
+    def turns(self) -> Turns[None]:
         while True:
             try:
-                released = self._round()
-            except StaleState:
-                self.journal.clear()
-                self.state = self._restore()
+                released = yield from self._round()
+            except Poked:
+                self.read_wishes()
+                self.restore()
+                continue
+            except (StaleState, NoPlace, PlaceFound) as refusal:  # nothing of the round was written
+                self.places.heed(refusal)
+                self.restore()
                 continue
             if released:
                 return
 
     # --- one round ------------------------------------------------------------------------------------------------
 
-    def _round(self) -> bool:
+    def _round(self) -> Turns[bool]:
         """Decide, commit, act; True when the run is released."""
         if self.plan.starts_runs:
-            self._hear_children()
-        self._decide_stretch()
+            self.hear_children()
+        self.state.held = self.run.frozen or engine_paused()
+        yield from self._decide_stretch()
         now = clock.now()
         due = [] if pools.draining.is_set() else dispatchable(self.state, now)
-        if len(due) == 1 and len(self.state.live) == 1 and self._may_run_in_place(due[0]):
-            try:
-                self._run_in_place(due[0])
-            finally:
-                _in_place.release()
-            return False
+        if len(due) == 1 and len(self.state.live) == 1 and self.plan.queue(due[0].node) == "default":
+            if self.plan.pace.is_short(due[0].node):  # nobody will have to wait for it
+                yield from self._run_in_place(due[0])
+                return False
+            if _in_place.acquire(blocking=False):  # never so many that no thread is left to drive
+                try:
+                    yield from self._run_in_place(due[0])
+                finally:
+                    _in_place.release()
+                return False
         if not self.state.ended and (self.listening or listening(self.journal.changed.values())):
-            self._commit(release=False)
+            yield from self._commit(release=False)
             look_back(self.run, self.listening)
             self.listening = []
             return False
-        released = self._commit(release=True)
+        released = yield from self._commit(release=True)
         if self.state.ended:
             failpoint("run.after_terminal")
             self.ending.let_go()  # again: a step may have started one meanwhile
@@ -126,12 +140,12 @@ class Drive:
             self._hint(due)
         return released
 
-    def _decide_stretch(self) -> None:
+    def _decide_stretch(self) -> Turns[None]:
         """Decide and evaluate pure steps until nothing moves without an effect; commit on the way if it takes long."""
         began, steps = time.monotonic(), 0
         while True:
             now = clock.now()
-            decisions = decide(self.state, now, self._evaluate)
+            decisions = decide(self.state, now, self.evaluate)
             for change in decisions.changes:
                 if isinstance(change, RunChange):
                     self._run_changed(change, now)
@@ -141,54 +155,51 @@ class Drive:
             for key in pure:
                 self._evaluate_pure(self.state.live[key])
             for step in decisions.gathered:
-                self._gather(step)
+                yield from self._gather(step)
             if not pure and not decisions.gathered:
                 return
             steps += len(pure)
             if steps >= COMMIT_AFTER_STEPS or time.monotonic() - began > COMMIT_AFTER_SECONDS:
-                self._commit(release=False)
+                yield from self._commit(release=False)
                 began, steps = time.monotonic(), 0
 
     def _evaluate_pure(self, step: StepState) -> None:
         row = self.journal.rows[step.key]
         self.journal.start(row, clock.now(), None)
         execution = Execution(self.run, self.plan, step.node, row)
-        self._conclude(step, row, attempt(execution, self._scope_of_step(step, row)))
+        self._conclude(step, row, attempt(execution, self.scope_of_step(step, row)))
 
-    def _gather(self, step: StepState) -> None:
+    def _gather(self, step: StepState) -> Turns[None]:
         """The items of a map have ended: their results are its output. They are read once they are stored."""
         each = self.state.maps[step.key]
-        self._commit(release=False)
+        yield from self._commit(release=False)
+        failpoint("map.before_gather")
         self._conclude(step, self.journal.rows[step.key], Result(outcome=gather(self.run, each)))
 
-    def _run_in_place(self, step: StepState) -> None:
+    def _run_in_place(self, step: StepState) -> Turns[None]:
         """The only thing that this run can do now is this step: do it here."""
         row = self.journal.rows[step.key]
         before = replace(row)
         self.journal.start(row, clock.now(), self._lease_until())
         execution = Execution(self.run, self.plan, step.node, row)
-        refused = execution.prepare(self._scope_of_step(step, row))
+        refused = execution.prepare(self.scope_of_step(step, row))
         row.inputs, execution.inputs_stored = execution.inputs, True
         try:
-            self._commit(release=False, unless_poked=True)
+            yield from self._commit(release=False, unless_poked=True)
         except Poked:
             self.journal.unstart(row, before)
-            self._look_again()
+            self.look_again()
             return
-        self._adopt(step, row)
-        result = Result(outcome=refused, inputs=execution.inputs) if refused else self._perform(execution)
+        self.adopt(step, row)
+        if refused:
+            result = Result(outcome=refused, inputs=execution.inputs)
+        else:
+            result = yield Perform(execution=execution, lease_token=self.run.lease_token)
         failpoint("result.before_commit")
         if result.dropped:  # cancelled or out of time: the commit reads why, the machine decides
-            self._commit(release=False)
+            yield from self._commit(release=False)
         else:
             self._conclude(step, row, result)
-
-    def _perform(self, execution: Execution) -> Result:
-        keeper.add(execution, held_run=self.run.lease_token, reliever=pools.slot_of_this_thread())
-        try:
-            return execution.perform()
-        finally:
-            keeper.remove(execution)
 
     def _conclude(self, step: StepState, row: StepRow, result: Result) -> None:
         """Record the end of an attempt that ran here, and tell the machine."""
@@ -197,74 +208,9 @@ class Drive:
         self.journal.settled(row, events, cost)
         if row.status in ("completed", "failed") and row.item is None:
             self.results.put(row.node_id, row.status, row.output, row.error)
-        self._adopt(step, row)
+        self.adopt(step, row)
 
     # --- between the machine and the rows -------------------------------------------------------------------------
-
-    def _restore(self) -> RunState:
-        """The machine's view of what is in the database."""
-        run = self.run
-        state = RunState(
-            self.plan.definition,
-            status=run.status,  # type: ignore[arg-type]  # the column holds a RunStatus: run_status_known
-            started=run.started_at is not None,
-            run_at=run.run_at,
-            deadline_at=run.deadline_at,
-        )
-        state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
-        self.journal.rows = {}
-        self.ending = Ending(run, self.plan)
-        if run.event_seq > 1:  # only run.created: there are no steps yet
-            rows = step_store.load_steps(run.id)
-            if self.plan.definition.maps:
-                rows += step_store.load_live_items(run.id)
-            for row in rows:
-                self.journal.rows[row.key] = row
-                if row.begun:
-                    state.restore(_step_state(self.plan, row))
-            for node in self.plan.definition.maps:
-                if node.id in state.live and state.live[node.id].status == "waiting":
-                    state.maps[node.id] = map_state(run, state, node)
-        return state
-
-    def _refresh(self) -> None:
-        """Someone has poked: read what may have changed of the live steps."""
-        live = self.state.live
-        if not live:
-            return
-        for row in step_store.load_these([self.journal.rows[key].id for key in live]):
-            known = self.journal.rows[row.key]
-            if (row.status, row.lease_token, row.lease_expires_at) != (
-                known.status,
-                known.lease_token,
-                known.lease_expires_at,
-            ):
-                self.journal.rows[row.key] = row
-                self._adopt(live[row.key], row)
-
-    def _adopt(self, step: StepState, row: StepRow) -> None:
-        """Tell the machine what a row says."""
-        if row.status in ("completed", "failed", "skipped", "cancelled"):
-            ended_at = row.finished_at or clock.now()
-            self.state.settle(row.key, row.status, now=ended_at, branch=row.branch, error=row.error)  # type: ignore[arg-type]  # a StepStatus, just compared
-            self.journal.forget(row)
-            return
-        if row.items is not None and row.key not in self.state.maps:
-            self._open_map(row)
-        fresh = _step_state(self.plan, row)
-        step.status, step.attempt, step.branch = fresh.status, fresh.attempt, fresh.branch
-        step.available_at, step.lease_expires_at = fresh.available_at, fresh.lease_expires_at
-        step.lost_count, step.then, step.resolution = fresh.lost_count, fresh.then, fresh.resolution
-
-    def _hear_children(self) -> None:
-        """Runs that steps wait for may have ended."""
-        for row in relatives.hear([self.journal.rows[key] for key in self.state.live]):
-            self.state.live[row.key].resolution = Verdict.of(row.resolution)
-
-    def _open_map(self, row: StepRow) -> None:
-        """A map begins to go over its items."""
-        items = lists.put(self.run, row.node_id, row.items)
-        self.state.maps[row.node_id] = MapState.of(self.plan.definition, row.node_id, count=len(items))
 
     def _step_changed(self, change: StepChange, now: datetime) -> None:
         self.journal.step_changed(change, self.plan.queue(change.node), now)
@@ -280,61 +226,33 @@ class Drive:
             self.run.deadline_at = self.state.deadline_at
         if change.event == "run.completed":
             try:
-                self.journal.outputs(self._outputs())
+                self.journal.outputs(self.outputs())
             except ExpressionError as error:
                 self.state.status = "failed"
                 problem = {"code": "invalid_output", "message": error.message, "details": {"code": error.code}}
                 change = RunChange(status="failed", event="run.failed", error=problem)
+        if change.event == "run.cancelled" and (reason := cancel_reason(self.run.id)):
+            change = replace(change, reason=reason)
         if change.event == "run.failed":
-            self.ending.failed(change.error or {}, self._scope)
+            self.ending.failed(change.error or {}, self.scope)
         self.journal.run_changed(change, now, self.state.deadline_at)
-
-    def _outputs(self) -> object:
-        """The definition's `output`, or the outputs of the nodes that nothing follows."""
-        template = self.plan.output
-        if template is not None:
-            return template.render(self._scope(template))
-        definition = self.plan.definition
-        sinks = [node.id for node in definition.nodes if not definition.outgoing[node.id]]
-        self.results.load(sinks)
-        return {node_id: self.results[node_id]["output"] for node_id in sinks}
-
-    # --- expressions ----------------------------------------------------------------------------------------------
-
-    def _evaluate(self, text: str, source: StepState | None) -> bool:
-        """An edge's or node's `when`. `now` is the source's end: asked again, it gives the same answer."""
-        expression = self.plan.expression(text)
-        moment = source.finished_at if source is not None else None
-        self.results.load(steps_named(expression))
-        try:
-            return truthy(expression.evaluate(scope_of(self.run, self.results, moment or clock.now())))
-        except ExpressionError as error:
-            raise EvaluationFailed(error.code, error.message) from None
-
-    def _scope_of_step(self, step: StepState, row: StepRow) -> dict[str, object]:
-        return self._scope(self.plan.config(step.node)) | item_of(self.run, row)
-
-    def _scope(self, template: object) -> dict[str, object]:
-        self.results.load(steps_named(template))  # type: ignore[arg-type]  # Template or Expression
-        return scope_of(self.run, self.results, clock.now())
 
     # --- the database and the workers -----------------------------------------------------------------------------
 
     def _lease_until(self) -> datetime:
         return clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
 
-    def _look_again(self) -> None:
-        """Someone has asked something of this run: read what."""
-        self.run.pokes, self.state.cancel_requested, self.state.pause_requested = run_store.read_wishes(self.run.id)
-        self._refresh()
-
-    def _commit(self, *, release: bool, unless_poked: bool = False) -> bool:
+    def _commit(self, *, release: bool, unless_poked: bool = False) -> Turns[bool]:
         """Write the round; True if the lease was given back with it."""
         wake_at = self._wake_at() if release else None
+        if release and self.run.frozen and self.run.held_at is None and held_back(self.state, clock.now()):
+            self.journal.update.columns["held_at"] = self.run.held_at = clock.now()
         failpoint("commit.before")
+        if self.state.ended:
+            failpoint("run.before_terminal")
         self.ending.let_go()
-        done = run_store.commit(
-            self.run,
+        done: Committed = yield Commit(
+            run=self.run,
             update=self.journal.update,
             steps=list(self.journal.changed.values()),
             events=self.journal.events,
@@ -342,7 +260,8 @@ class Drive:
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
-            along=self.ending.along if self.state.ended else None,
+            unless_frozen=self.journal.begins,
+            along=self.places.along(self.state, self.journal.update, self.ending.along),
         )
         failpoint("commit.after")
         self.listening += listening(self.journal.changed.values())
@@ -352,39 +271,21 @@ class Drive:
             self.run.started_at = clock.now()
         poked, self.run.pokes = done.pokes != self.run.pokes, done.pokes
         self.state.cancel_requested, self.state.pause_requested = done.cancel_requested, done.pause_requested
+        self.places.committed(done.released, alarm.at)
         if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:
-            self._refresh()
+            self.look_again()
         return done.released
 
     def _wake_at(self) -> datetime | None:
         """What is ready is left to workers that are hinted; by a process that ends, to the next at once."""
+        if engine_paused() and not self.state.ended:
+            return clock.now()  # what has come to its moment is found when the engine goes on
         again_after = timedelta(0) if pools.draining.is_set() else AGAIN_AFTER
         return next_wake(self.state, clock.now(), again_after)
-
-    def _may_run_in_place(self, step: StepState) -> bool:
-        """I/O steps only, and never so many that no thread is left to drive: takes the semaphore if so."""
-        return self.plan.queue(step.node) == "default" and _in_place.acquire(blocking=False)
 
     def _hint(self, due: list[StepState]) -> None:
         """Wake as many workers of each queue as there are steps for them."""
         for queue, count in Counter(self.plan.queue(step.node) for step in due).items():
             bell.work_now(self.run.id, queue, min(count, pools.width(queue)))
-
-
-def _step_state(plan: Plan, row: StepRow) -> StepState:
-    return StepState(
-        node=plan.node(row),
-        index=row.item,
-        status=row.status,  # type: ignore[arg-type]  # the column holds a StepStatus: step_status_known
-        attempt=row.attempt,
-        available_at=row.available_at,
-        lease_expires_at=row.lease_expires_at,
-        lost_count=row.lost_count,
-        branch=row.branch,
-        error=row.error,
-        finished_at=row.finished_at,
-        then=None if row.then is None else Verdict.of(row.then),
-        resolution=None if row.resolution is None else Verdict.of(row.resolution),
-    )

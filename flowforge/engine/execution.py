@@ -18,6 +18,7 @@ from flowforge.engine.cache import Cached
 from flowforge.engine.event_waits import ProjectEvents
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
+from flowforge.engine.presence import presence
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
 from flowforge.kernel.definition import Node
 from flowforge.kernel.expressions import ExpressionError
@@ -118,6 +119,7 @@ class Execution:
             return Result(outcome=known, inputs=self.inputs, reason="cached")
         failpoint("step.before_effect")
         outcome = self._outcome()
+        self.plan.pace.took(self.node, time.monotonic() - self.began)
         failpoint("step.after_effect")
         if self.cached is not None and isinstance(outcome, Completed):
             self.cached.keep(outcome)
@@ -196,4 +198,6 @@ def attempt(execution: Execution, scope: Mapping[str, Any]) -> Result:
     refused = execution.prepare(scope)
     if refused is not None:
         return Result(outcome=refused, inputs=execution.inputs)
-    return execution.perform()
+    result = execution.perform()
+    presence.step_ended()
+    return result

@@ -1,7 +1,7 @@
 """The keeper: one thread a process that looks after what runs here.
 
-It stores log lines as they come, ends what has run out of time or was cancelled, renews leases, and relieves batches
-whose first step turned out long. Steps that take less than a tick never meet it.
+It stores log lines as they come, ends what has run out of time or was cancelled, renews leases, relieves batches whose
+first step turned out long, and tells that this process lives. Steps that take less than a tick never meet it.
 """
 
 import logging
@@ -15,10 +15,13 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
+from flowforge.core.failpoints import failpoint
 from flowforge.engine.execution import Execution
+from flowforge.engine.presence import presence
 from flowforge.engine.store import keeping, maintenance
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
+from flowforge.workers.constants import BEAT_SECONDS
 
 TICK_SECONDS = 0.1
 FLUSH_AFTER_SECONDS = 0.25
@@ -68,6 +71,11 @@ class Keeper:
         with self._lock:
             return list(self._executions)
 
+    @property
+    def began(self) -> list[float]:
+        """The monotonic moments at which the steps that run here began."""
+        return [each.began for each in self.executions if each.began is not None]
+
     def cancel_all(self, reason: str) -> None:
         """End all that runs here: the process is about to."""
         for execution in self.executions:
@@ -103,6 +111,7 @@ class Keeper:
         if now >= self._next_renewal:
             self._next_renewal = now + settings.LEASE_SECONDS / 4
             self._renew(self.executions)
+        presence.beat_if_due(now, self.began)
         if now >= self._next_sync:
             self._next_sync = now + CLOCK_SYNC_SECONDS
             clock.set_offset(maintenance.clock_offset())
@@ -120,7 +129,7 @@ class Keeper:
                 with self._lock:
                     idle = not self._executions
                     if not self._stopping:
-                        self._wake.wait(CLOCK_SYNC_SECONDS if idle else TICK_SECONDS)
+                        self._wake.wait(BEAT_SECONDS if idle else TICK_SECONDS)
         finally:
             connections.close_all()
 
@@ -154,6 +163,7 @@ class Keeper:
                 execution.cancel.cancel(verdict)
 
     def _renew(self, executions: Iterable[Execution]) -> None:
+        failpoint("lease.before_renew")
         until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
         steps = [(each.row.id, each.row.lease_token) for each in executions]
         with self._lock:

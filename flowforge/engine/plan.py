@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from flowforge.engine.pace import Pace
 from flowforge.engine.store.rows import StepRow
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
@@ -27,6 +28,7 @@ class Plan:
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
+        self.pace = Pace()
         self._configs: dict[tuple[str, bool], Template] = {}
         self._cache_keys: dict[tuple[str, bool], Template] = {}
         self._kept: dict[tuple[str, bool], dict[str, Any]] = {}

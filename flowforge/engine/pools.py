@@ -11,9 +11,11 @@ from flowforge.core.bell import CONTROL_QUEUE
 draining = threading.Event()
 """Set once this process is about to end: nothing is claimed any more, what runs is finished or handed back."""
 
-PARKED_FOR_EACH = 8  # threads that may sit in a long step for each slot, before steps go to the workers
+PARKED_FOR_EACH = 32  # threads that may sit in a long step for each that drives, before steps go to the workers
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _here = threading.local()
+_elsewhere: dict[str, int] = {}
+MAX_WIDTH = 64
 
 
 class _Slot:
@@ -58,11 +60,6 @@ def slot_of_this_thread() -> Callable[[], None] | None:
     return None if found is None else found.release
 
 
-def threads_for(queue: str, slots: int) -> int:
-    """How many threads a queue needs for its slots: drivers may sit in steps that they do in place."""
-    return slots * PARKED_FOR_EACH if queue == CONTROL_QUEUE else slots
-
-
 def is_full(queue: str) -> bool:
     """Whether a hint would have to wait: as far as can be said without taking a slot."""
     semaphore = _slots.get(queue)
@@ -81,6 +78,12 @@ def threads() -> dict[str, int]:
     }
 
 
+def learn(slots: Mapping[str, int]) -> None:
+    """How many slots the live workers of each queue have: `engine.fleet` looks once in a while."""
+    _elsewhere.clear()
+    _elsewhere.update(slots)
+
+
 def width(queue: str) -> int:
     """How many workers of a queue are worth waking for one run."""
-    return threads().get(queue, 1)
+    return threads().get(queue) or min(_elsewhere.get(queue, 1), MAX_WIDTH)

@@ -8,14 +8,20 @@ import heapq
 import logging
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
-from flowforge.engine import housekeeping
+from flowforge.core.failpoints import failpoint
+from flowforge.engine import housekeeping, thawing
+from flowforge.engine.admission import Queues
+from flowforge.engine.fleet import WATCH_SECONDS, Watch
+from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
+from flowforge.operating.selectors import engine_paused
 from runs.services.publishing import resume_matching
 
 SWEEP_SECONDS = 1.0
@@ -32,10 +38,14 @@ class Swept:
 
 
 def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
-    """Hint the runs that are due."""
+    """Let go of what thaws, and hint the runs that are due; not while the engine is paused."""
+    if engine_paused():
+        return Swept(0)
+    thawing.run_once(now)
     if not maintenance.has_due_runs(now):
         return Swept(0)
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
+    failpoint("sweep.after_take")
     for run_id in due:
         bell.drive_now(run_id)
     return Swept(len(due))
@@ -50,6 +60,7 @@ class Alarm:
         self._wanted: dict[uuid.UUID, datetime] = {}  # the newest moment of each run: others in the heap are void
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._queues = Queues()
 
     def at(self, moment: datetime | None, run_id: uuid.UUID) -> None:
         """Hint `run_id` at `moment` if that is soon, and not when it was said before; later ones are the sweep's."""
@@ -77,20 +88,26 @@ class Alarm:
             self._thread = None
 
     def _loop(self) -> None:
-        next_sweep = clock.now()
-        next_cleaning = next_sweep + timedelta(seconds=housekeeping.EVERY_SECONDS)
+        chores = self._chores(clock.now())
         try:
             while not self._stopping:
-                sweep = clock.now() >= next_sweep
-                self._tick(sweep)
-                if clock.now() >= next_cleaning:
-                    housekeeping.run_once(clock.now())
-                    next_cleaning = clock.now() + timedelta(seconds=housekeeping.EVERY_SECONDS)
-                if sweep:
-                    next_sweep = clock.now() + timedelta(seconds=SWEEP_SECONDS)
-                self._sleep_until(next_sweep)
+                self._guarded(self._ring_due)
+                for chore in chores:
+                    if clock.now() >= chore.due_at:
+                        self._guarded(chore.do)
+                        chore.due_at = clock.now() + chore.every
+                self._sleep_until(min(chore.due_at for chore in chores))
         finally:
             connections.close_all()
+
+    def _chores(self, now: datetime) -> "list[_Chore]":
+        every, rarely = timedelta(seconds=WATCH_SECONDS), timedelta(seconds=housekeeping.EVERY_SECONDS)
+        watch = Watch()
+        return [
+            _Chore(do=self._sweep, every=timedelta(seconds=SWEEP_SECONDS), due_at=now),
+            _Chore(do=lambda: watch.run_once(clock.now()), every=every, due_at=now),
+            _Chore(do=lambda: housekeeping.run_once(clock.now()), every=rarely, due_at=now + rarely),
+        ]
 
     def _take_due(self, now: datetime) -> list[uuid.UUID]:
         due = []
@@ -102,19 +119,26 @@ class Alarm:
                     due.append(run_id)
         return due
 
-    def _tick(self, sweep: bool) -> None:
+    def _ring_due(self) -> None:
+        for run_id in self._take_due(clock.now()):
+            bell.drive_now(run_id)
+
+    def _sweep(self) -> None:
+        run_once(clock.now())
+        for run_id, at in self._queues.run_once(clock.now()):
+            self.at(at, run_id)
+        resume_matching(clock.now())
+        presence.swept()
+
+    def _guarded(self, do: Callable[[], object]) -> None:
         """Nothing that goes wrong here ends the thread."""
         try:
-            for run_id in self._take_due(clock.now()):
-                bell.drive_now(run_id)
-            if sweep:
-                run_once(clock.now())
-                resume_matching(clock.now())
+            do()
         except DatabaseError as error:  # the database will be back: so shall we
-            log.warning("sweep: %s", error)
+            log.warning("timers: %s", error)
             connections.close_all()
         except Exception:
-            log.exception("sweep: failed")
+            log.exception("timers: failed")
 
     def _sleep_until(self, moment: datetime) -> None:
         with self._change:
@@ -122,6 +146,15 @@ class Alarm:
                 return
             until = min(moment, self._heap[0][0]) if self._heap else moment
             self._change.wait(max(0.0, min((until - clock.now()).total_seconds(), SWEEP_SECONDS)))
+
+
+@dataclass(kw_only=True, slots=True)
+class _Chore:
+    """What the timers' thread does in between, again and again."""
+
+    do: Callable[[], object]
+    every: timedelta
+    due_at: datetime
 
 
 alarm = Alarm()

@@ -21,12 +21,14 @@ from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
+from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
 from flowforge.kernel.definition import Definition
+from flowforge.operating.selectors import engine_paused
 from runs.scope import scope_of
 
 MAX_BATCH = 128
@@ -44,12 +46,12 @@ def work(run_id: uuid.UUID, queue: str) -> None:
     plan = plan_of(run.version_id)
     results = Results(run_id)
     size = 1
-    while not pools.draining.is_set():
+    while not pools.draining.is_set() and not engine_paused():
         steps = step_store.claim_steps(
             run_id,
             queue=queue,
             limit=size,
-            worker=driver.PROCESS_NAME,
+            worker=PROCESS_NAME,
             max_concurrency=plan.definition.config.max_concurrency,
             now=clock.now(),
             lease_seconds=settings.LEASE_SECONDS,

@@ -50,6 +50,11 @@ UNFOLD: dict[str, Any] = {
                     _page("API keys", "key", "projects.apikey"),
                 ],
             },
+            {
+                "title": "Operation",
+                "separator": True,
+                "items": [_page("Workers", "memory", "workers.worker")],
+            },
         ],
     },
     "COLORS": {

@@ -11,6 +11,7 @@ from django.test import Client
 
 from flowforge.core import clock
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
+from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
 from tests import factories
 from tests.admin import devtools
@@ -30,6 +31,7 @@ class World:
     key: ApiKey
     person: User
     login: TokenFamily
+    worker: Worker
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -40,6 +42,7 @@ class World:
             "projects/user": self.person,
             "projects/apikey": self.key,
             "projects/tokenfamily": self.login,
+            "workers/worker": self.worker,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -62,7 +65,9 @@ def world(db: None) -> World:
     workflow = _workflow(project)
     login = TokenFamily.objects.create(user=person, refresh_jti="jti", expires_at=clock.now() + timedelta(days=7))
     run = _run(workflow, f"key:{key.pk}")
-    return World(project=project, workflow=workflow, run=run, key=key, person=person, login=login)
+    pool = {"slots": 1, "busy": 0, "heard_at": None, "hint_at": None}
+    worker = factories.make_worker(host=EVIL, version=EVIL, pools={EVIL: pool})
+    return World(project=project, workflow=workflow, run=run, key=key, person=person, login=login, worker=worker)
 
 
 def _workflow(project: Project) -> Workflow:

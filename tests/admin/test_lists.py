@@ -28,6 +28,8 @@ QUERIES = {  # at most, session and person among them
     "projects/apikey list": 5,
     "projects/apikey page": 6,
     "projects/tokenfamily list": 5,
+    "workers/worker list": 5,
+    "workers/worker page": 4,
 }
 Counter = Callable[[], CaptureQueriesContext]
 
@@ -42,6 +44,7 @@ def test_it_works(superuser: Client, world: World, query_counter: Counter, name:
         workflow = factories.make_workflow(project=factories.make_project())
         run = factories.make_run(workflow=workflow, created_by="system")
         factories.make_step(run=run)
+        factories.make_worker()
         factories.make_api_key(project=workflow.project, created_by=factories.make_user())
         factories.make_version(workflow=world.workflow, version=workflow.version + Run.objects.count())
     with query_counter() as after:

@@ -14,7 +14,7 @@ from tests.admin.conftest import World
 from workflows.models import Workflow
 
 Staff = Callable[..., Client]
-MODELS = ("runs/run", "workflows/workflow", "projects/project", "projects/user", "projects/apikey")
+MODELS = ("runs/run", "workflows/workflow", "projects/project", "projects/user", "projects/apikey", "workers/worker")
 CONFIRMED = {"confirmed": "yes", "_form_submitted": "True"}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from flowforge.core import json
 from flowforge.engine import driver, execution
+from flowforge.engine.store.rows import Commit
 from runs.models import RunEvent
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.step_types import Effect
@@ -84,9 +85,9 @@ def test_a_stretch_of_pure_steps_is_one_commit(flow: MakeFlow, monkeypatch: pyte
     commits: list[int] = []
     commit = driver.run_store.commit
 
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        commits.append(len(kwargs["steps"]))
-        return commit(*args, **kwargs)
+    def counting(asked: Commit) -> Any:
+        commits.append(len(asked.steps))
+        return commit(asked)
 
     monkeypatch.setattr(driver.run_store, "commit", counting)
     made = flow(chain(*(transform(f"s{n}", n=n) for n in range(40))))

@@ -15,7 +15,7 @@ from flowforge.engine.plan import plan_of
 from flowforge.engine.store import maintenance
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
-from flowforge.engine.store.rows import EventRow, LeaseLost, RunUpdate, StaleState
+from flowforge.engine.store.rows import Commit, EventRow, LeaseLost, RunUpdate, StaleState
 from flowforge.engine.store.steps import Settlement
 from runs.models import Run, StepRun
 from tests.engine.conftest import Flow, chain, effect, events, fresh, step
@@ -89,13 +89,15 @@ def test_a_driver_that_lost_its_lease_writes_nothing(flow: MakeFlow, frozen_cloc
     assert run_store.claim_run(run.pk, "two", clock.now(), 8) is not None
     with pytest.raises(LeaseLost):
         run_store.commit(
-            stale,
-            update=RunUpdate(columns={"status": "completed"}),
-            steps=[],
-            events=[EventRow(at=clock.now(), event="run.completed")],
-            lease_until=clock.now() + timedelta(seconds=8),
-            release=True,
-            wake_at=None,
+            Commit(
+                run=stale,
+                update=RunUpdate(columns={"status": "completed"}),
+                steps=[],
+                events=[EventRow(at=clock.now(), event="run.completed")],
+                lease_until=clock.now() + timedelta(seconds=8),
+                release=True,
+                wake_at=None,
+            )
         )
     assert fresh(run).status == "pending"
     assert fresh(run).event_seq == 1
@@ -108,13 +110,15 @@ def test_a_release_sees_a_poke(flow: MakeFlow) -> None:
     run_store.claim_run(claimed.id, "two", clock.now(), 8)
     for expected in (False, True):
         done = run_store.commit(
-            claimed,
-            update=RunUpdate(),
-            steps=[],
-            events=[],
-            lease_until=clock.now() + timedelta(seconds=8),
-            release=True,
-            wake_at=None,
+            Commit(
+                run=claimed,
+                update=RunUpdate(),
+                steps=[],
+                events=[],
+                lease_until=clock.now() + timedelta(seconds=8),
+                release=True,
+                wake_at=None,
+            )
         )
         assert done.released is expected
         claimed.pokes = done.pokes

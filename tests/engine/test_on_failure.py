@@ -8,7 +8,7 @@ import pytest
 from flowforge.engine import driver
 from flowforge.engine.driver import Drive
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store.rows import LeaseLost
+from flowforge.engine.store.rows import Commit, LeaseLost
 from runs.models import Run, StepRun
 from tests.engine.conftest import Flow, effect, fresh
 from workflows.models import Workflow
@@ -94,10 +94,10 @@ def test_it_is_started_with_the_failure_or_not_at_all(flow: MakeFlow, monkeypatc
     run = made.start()
     commit = run_store.commit
 
-    def lose(claimed: Any, **options: Any) -> Any:
-        if options["along"] is not None:  # the end: another process has taken the run meanwhile
+    def lose(asked: Commit) -> Any:
+        if asked.along is not None:  # the end: another process has taken the run meanwhile
             Run.objects.filter(pk=run.pk).update(lease_token=99)
-        return commit(claimed, **options)
+        return commit(asked)
 
     claimed = run_store.claim_run(run.pk, "here", run.created_at, 3600.0)
     assert claimed is not None

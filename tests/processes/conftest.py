@@ -1,20 +1,26 @@
 """Real processes on a home each. A fresh home is migrated once a session; the others are copies of it."""
 
+import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.conf import settings
 
 from tests.bench.client import Client
 from tests.processes.step_types import PATH
+from tests.support.environment import redis_database
 from tests.support.service import Child, Site, site
 
 HERE = Path(__file__).parent
 LOOPBACK = "127.0.0.0/8"
+LAST_REDIS_DATABASE = 15
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,3 +76,38 @@ def service(place: Site) -> Site:
 @pytest.fixture
 def client(service: Site) -> Client:
     return service.client()
+
+
+# --- the same on PostgreSQL and Redis ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """A database of its own on the lane's server: the processes must not see what other tests do."""
+    url, name = os.environ["DATABASE_URL"], f"processes_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def broker() -> str:
+    """A Redis database that no other test uses: it will be emptied."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return redis_database(os.environ["BROKER_URL"], LAST_REDIS_DATABASE - worker)
+
+
+@pytest.fixture(scope="module")
+def fleet(database: str, broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The web process alone; tests start workers."""
+    home = tmp_path_factory.mktemp("fleet") / "home"
+    with site(home, DATABASE_URL=database, BROKER_URL=broker, FLOWFORGE_STEP_TYPES=PATH) as found:
+        for command in ("migrate", "bootstrap"):
+            child = found.run(command)
+            assert child.ended(60) == 0, child.printed
+        found.serve("serve")
+        for step_type in ("work", "python"):
+            found.client().allow(step_type)
+        yield found

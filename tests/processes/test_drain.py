@@ -1,11 +1,13 @@
 """SIGTERM while steps run: they are handed back, and go on after the next start."""
 
+import signal
 import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.processes.workflows import LISTENER, chain, fan, logged, python, run_of, statuses, transform, work
+from tests.support.fleet import workers_of
 from tests.support.invariants import read, violations
 from tests.support.service import Site, until
 
@@ -26,7 +28,10 @@ def test_it_works(place: Site, tmp_path: Path) -> None:
     for run in (alone, beside):
         until(lambda run=run: logged(client, run) == ["line 0"], 20, "its process runs")
     until(lambda: statuses(client, held) == {"in_place": "running"}, 10, "its step runs")
-    assert process.end() == 0, process.printed
+    process.process.send_signal(signal.SIGTERM)
+    until(lambda: workers_of(place.database)[-1].life == "draining", 10, "it says that it ends")
+    assert process.ended(30) == 0, process.printed
+    assert {each.life for each in workers_of(place.database)} == {"stopped"}
     assert place.step_processes() == []
     stories = {story.run.id: story for story in read(place.database)}
     for run in (alone, beside, held):

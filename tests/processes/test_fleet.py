@@ -1,64 +1,20 @@
 """A web process and two workers on PostgreSQL and Redis: one of them dies, the broker forgets everything."""
 
-import os
 import time
 import uuid
-from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 import redis
 
-from tests.bench.client import Client
-from tests.processes.step_types import PATH
 from tests.processes.workflows import MIXED, fan, start_mixed, transform, work
-from tests.support.environment import redis_database
 from tests.support.invariants import read, violations
-from tests.support.service import Child, Site, site, until
+from tests.support.service import Child, Site, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(300)]
 
 PROMISED_SECONDS = 10.0
 MARGIN_SECONDS = 5.0  # of a busy machine
-LAST_REDIS_DATABASE = 15
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """A database of its own on the lane's server: the processes must not see what other tests do."""
-    url, name = os.environ["DATABASE_URL"], f"processes_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def broker() -> str:
-    """A Redis database that no other test uses: it will be emptied."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return redis_database(os.environ["BROKER_URL"], LAST_REDIS_DATABASE - worker)
-
-
-@pytest.fixture(scope="module")
-def fleet(database: str, broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The web process alone; tests start workers."""
-    home = tmp_path_factory.mktemp("fleet") / "home"
-    with site(home, DATABASE_URL=database, BROKER_URL=broker, FLOWFORGE_STEP_TYPES=PATH) as found:
-        for command in ("migrate", "bootstrap"):
-            child = found.run(command)
-            assert child.ended(60) == 0, child.printed
-        found.serve("serve")
-        for step_type in ("work", "python"):
-            found.client().allow(step_type)
-        yield found
-
-
-@pytest.fixture
-def client(fleet: Site) -> Client:
-    return fleet.client()
 
 
 def start_worker(fleet: Site) -> Child:
@@ -82,7 +38,8 @@ def still_held(fleet: Site, claims: set[tuple[str, int]]) -> bool:
     return not claims.isdisjoint((row[0].hex, row[1]) for row in rows)
 
 
-def test_it_works(fleet: Site, client: Client, broker: str) -> None:
+def test_it_works(fleet: Site, broker: str) -> None:
+    client = fleet.client()
     workers = [start_worker(fleet), start_worker(fleet)]
     long = fan(transform("first"), *(work(f"s{n}", 3) for n in range(8)))
     held = client.create("long", long)
