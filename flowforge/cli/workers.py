@@ -34,6 +34,7 @@ log = logging.getLogger("flowforge.worker")
 SWITCH_SECONDS = 0.0005  # how long a thread may keep the interpreter while others want it: many wait on each other
 HINTS_KEPT = 64  # that wait for this process's drivers: more are left to other processes
 HINTS_KEPT_ALONE = 10_000
+RESCUERS = 2  # threads for steps of a queue that nobody has come for: what carries hints may carry none
 
 
 class Workers:
@@ -62,12 +63,13 @@ class Workers:
         alarm.start()
         self._clockwork.start()
         self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
+        self._idle = {
+            name: IdleThreads(count if self._alone else min(count, RESCUERS), f"idle-{name}")
+            for name, count in self._threads.items()
+            if name != bell.CONTROL_QUEUE
+        }
+        bell.rescue_here(self._answer)
         if self._alone:
-            self._idle = {
-                name: IdleThreads(count, f"idle-{name}")
-                for name, count in self._threads.items()
-                if name != bell.CONTROL_QUEUE
-            }
             bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
         for (queue, count), event in zip(self._threads.items(), ready, strict=True):
@@ -108,7 +110,7 @@ class Workers:
         if pools.draining.is_set():
             return False
         if task == bell.DRIVE:
-            return drivers.hint(uuid.UUID(args[0]))
+            return self._driving is not None and drivers.hint(uuid.UUID(args[0]))
         idle = self._idle.get(queue)
         return idle is not None and not pools.is_full(queue) and idle.offer(partial(tasks.work, *args))
 
