@@ -26,6 +26,7 @@ from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
+from schedules.clockwork import Clockwork
 
 log = logging.getLogger("flowforge.worker")
 
@@ -49,6 +50,7 @@ class Workers:
         self._idle: dict[str, IdleThreads] = {}
         self._driving: IdleThreads | None = None
         self._runners: list[threading.Thread] = []
+        self._clockwork = Clockwork()
 
     def start(self) -> None:
         """Returns when every pool listens."""
@@ -59,6 +61,7 @@ class Workers:
         pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
+        self._clockwork.start()
         self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
         self._idle = {
             name: IdleThreads(count if self._alone else min(count, RESCUERS), f"idle-{name}")
@@ -82,6 +85,7 @@ class Workers:
         failpoint("drain.begun")
         presence.drain(keeper.began)
         alarm.stop()
+        self._clockwork.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
         _wait_for_executions(5.0)
