@@ -205,7 +205,7 @@ class Unprintable(Exception):
         raise RuntimeError("no text")
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), Unprintable(), RuntimeError("\ud800\0" * 9)])
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), Unprintable(), RuntimeError("\0" * 9)])
 def test_whatever_a_step_raises_is_a_failed_attempt(flow: MakeFlow, error: BaseException) -> None:
     def harm(_: Context) -> None:
         raise error

@@ -107,7 +107,11 @@ class Judge:
             yield f"steps are not as foretold: { {node: each for node, each in other.items() if each[0] != each[1]} }"
         yield from self._effect_differences(story, foretold)
         for node, child in foretold.children.items():
-            for fault in self._differences(self._by_token[f"{run.inputs['token']}/{node}"][0], child):
+            stories = self._by_token.get(f"{run.inputs['token']}/{node}")
+            if not stories:
+                yield f"the child of {node} is not stored"
+                continue
+            for fault in self._differences(stories[0], child):
                 yield f"child of {node}: {fault}"
 
     def _effect_differences(self, story: Story, foretold: Prediction) -> Iterator[str]:
