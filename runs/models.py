@@ -55,8 +55,17 @@ class Run(Row):
     run_at = models.DateTimeField(null=True)  # not before this moment
     priority = models.IntegerField(default=0)
 
+    # --- which run may begin, and when: engine.admission
+    concurrency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  null: `config.concurrency` is not set
+    key_held_since = models.DateTimeField(null=True)  # it has one of that key's places, until it ends
+    rate_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  null: `config.rate_limit` is not set
+    queued_in = models.CharField(max_length=260, null=True)  # noqa: DJ001  the gate it waits before: runs.gates
+    queued_at = models.DateTimeField(null=True)  # since when
+    expires_at = models.DateTimeField(null=True)  # not begun by then: failed with `expired`
+
     # --- intent: what people asked for; the engine makes it state
     cancel_requested_at = models.DateTimeField(null=True)
+    cancel_reason = models.CharField(max_length=200, default="")  # what asked, where it was no person
     pause_requested_at = models.DateTimeField(null=True)
 
     # --- the actor's bookkeeping
@@ -66,6 +75,8 @@ class Run(Row):
     lease_owner = models.CharField(max_length=80, default="")
     lease_expires_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)  # when someone has to look at it; null: only an outside event moves it
+    held_at = models.DateTimeField(null=True)  # since when a freeze keeps it from what it would do
+    thawed_at = models.DateTimeField(null=True)  # when a thaw has last let it go
 
     objects = ScopedQuerySet["Run"].as_manager()
 
@@ -88,10 +99,24 @@ class Run(Row):
             # live runs of a workflow or project: selectors.live_runs. By `finished_at`, which has no parameter: SQLite
             # uses a partial index only where the query's own text proves that it fits
             models.Index(fields=["workflow", "status"], name="run_live", condition=Q(finished_at__isnull=True)),
+            # the queue before a gate, first things first; its `id` is its age: engine.store.admission
+            models.Index(
+                fields=["queued_in", "-priority", "id"], name="run_queue", condition=Q(queued_in__isnull=False)
+            ),
+            # who has, and who wants, a place of a concurrency key: engine.store.admission, services.conflicts
+            models.Index(
+                fields=["workflow", "concurrency_key", "key_held_since"],
+                name="run_key",
+                condition=Q(finished_at__isnull=True, concurrency_key__isnull=False),
+            ),
+            # who has a place of the project's `max_concurrent_runs`: engine.store.admission
+            models.Index(fields=["project"], name="run_running", condition=Q(status="running")),
             # `?status=failed`, the listing that people ask for when something is wrong
             models.Index(
                 fields=["project", "-created_at", "-id"], name="run_failed_listing", condition=Q(status="failed")
             ),
+            # what freezes hold back, in the order in which it is let go: engine.store.holds
+            models.Index(fields=["-priority", "created_at", "id"], name="run_held", condition=Q(held_at__isnull=False)),
             # the runs of a group of failures that can be retried: services.failures
             models.Index(fields=["failure_id", "id"], name="run_failure", condition=Q(failure_id__isnull=False)),
         ]
@@ -184,6 +209,23 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq} {self.event}"
+
+
+class RatePace(models.Model):
+    """How far the runs of a workflow with one `rate_limit` key have used up their pace: engine.store.admission."""
+
+    id = models.BigAutoField(primary_key=True)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=200)
+    arrives_at = models.DateTimeField()  # the theoretical arrival time of the generic cell rate algorithm
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["workflow", "key"], name="pace_once")]
+        indexes = [models.Index(fields=["arrives_at"], name="pace_expiry")]  # the cleaning's query
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class DedupeKey(models.Model):

@@ -10,7 +10,7 @@ from django.db.models import Max, OuterRef, QuerySet, Subquery
 
 from flowforge.api.caller import Caller
 from flowforge.api.pagination import Page, PageParams, page_of, page_of_merged, slice_of
-from flowforge.core import ids
+from flowforge.core import ids, json
 from flowforge.core.errors import NotFound
 from flowforge.events.schemas import STEP_LOG
 from flowforge.kernel.definition import Definition
@@ -116,6 +116,7 @@ class _WorkflowRow(NamedTuple):
     status: str
     version: int
     project__status: str
+    project__settings: str
 
 
 def workflow_to_run(caller: Caller, workflow_id: uuid.UUID) -> Workflow:
@@ -131,7 +132,9 @@ def workflow_to_run(caller: Caller, workflow_id: uuid.UUID) -> Workflow:
     found = Workflow.from_db(
         None, ["id", "project_id", "name", "status", "version"], [workflow_id, project_id, *row[2:5]]
     )
-    found.project = Project.from_db(None, ["id", "status"], [project_id, row.project__status])
+    found.project = Project.from_db(
+        None, ["id", "status", "settings"], [project_id, row.project__status, json.loads_trusted(row.project__settings)]
+    )
     return found
 
 

@@ -51,19 +51,22 @@ def retry(
     statuses: Mapping[str, str],
     *,
     timeout_seconds: float | None,
+    limited: bool,
     actor: str,
     now: datetime,
 ) -> None:
     """Make a run that has failed or was cancelled go on as its next attempt, with the steps of `nodes` to do anew.
 
-    `statuses`: node -> how its step ended, of those that have a row. Raises Conflict if the run is not what was read:
+    `statuses`: node -> how its step ended, of those that have a row. `limited`: it has to find a place first, and
+    waits until it has. Raises Conflict if the run is not what was read:
     someone else has retried it.
     """
     reset = _reset_steps(run.id, [node for node in nodes if node.id in statuses])
     again = {node.id for node in nodes}
     kept = Counter(status for node_id, status in statuses.items() if node_id not in again)
+    status = "waiting" if limited else "running"
     changed = Run.objects.filter(id=run.id, status__in=RETRYABLE, attempt=run.attempt).update(
-        status="running",
+        status=status,
         status_reason=None,
         attempt=F("attempt") + 1,
         outputs=None,
@@ -76,6 +79,8 @@ def retry(
         steps_failed=kept["failed"],
         steps_skipped=kept["skipped"],
         cancel_requested_at=None,
+        cancel_reason="",
+        key_held_since=None,
         pause_requested_at=None,
         event_seq=F("event_seq") + 1,
         pokes=F("pokes") + 1,
@@ -85,7 +90,7 @@ def retry(
     )
     if changed != 1:
         raise Conflict(detail="The run has been retried already.")
-    data = {"status": "running", "attempt": run.attempt + 1, "step_count": reset, "by": actor}
+    data = {"status": status, "attempt": run.attempt + 1, "step_count": reset, "by": actor}
     RunEvent.objects.create(run_id=run.id, seq=run.event_seq + 1, at=now, event=RUN_RETRIED, data=data)
 
 

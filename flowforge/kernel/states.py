@@ -28,8 +28,8 @@ RUN_TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "waiting": frozenset({"running", "paused", "completed", "failed", "cancelled"}),
     "paused": frozenset({"pending", "running", "waiting", "completed", "failed", "cancelled"}),
     "completed": frozenset(),
-    "failed": frozenset({"running"}),  # :retry, as the next attempt
-    "cancelled": frozenset({"running"}),  # :retry, as the next attempt
+    "failed": frozenset({"running", "waiting"}),  # :retry, as the next attempt; it waits for a place if it needs one
+    "cancelled": frozenset({"running", "waiting"}),  # likewise
 }
 
 STEP_TRANSITIONS: Final[dict[str, frozenset[str]]] = {

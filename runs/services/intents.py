@@ -42,15 +42,18 @@ def cancel_live_runs(*, workflow_id: uuid.UUID) -> int:
         return ask_to_cancel(list(live_runs(workflow_id).values_list("id", flat=True)))
 
 
-def ask_to_cancel(run_ids: Sequence[uuid.UUID]) -> int:
+def ask_to_cancel(run_ids: Sequence[uuid.UUID], reason: str = "") -> int:
     """Ask those of these runs to end that have not ended and were not asked before; answers how many.
 
-    Within the caller's transaction. Rows are locked in the order of their ids, lest two callers wait for each other.
+    Within the caller's transaction. `reason`: what asks, where that is no person. Rows are locked in the order of
+    their ids, lest two callers wait for each other.
     """
     now = clock.now()
     fit = Run.objects.filter(id__in=run_ids, status__in=LIVE_RUN_STATUSES, cancel_requested_at__isnull=True)
     ids = list(fit.select_for_update().order_by("id").values_list("id", flat=True))
-    count = fit.filter(id__in=ids).update(cancel_requested_at=now, wake_at=now, pokes=F("pokes") + 1)
+    count = fit.filter(id__in=ids).update(
+        cancel_requested_at=now, cancel_reason=reason, wake_at=now, pokes=F("pokes") + 1
+    )
     for run_id in ids:
         bell.drive(run_id)
     return count

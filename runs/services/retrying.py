@@ -21,7 +21,10 @@ from runs.scope import NOT_BEGUN, scope_of
 from workflows.selectors import definition_of
 
 # the documents are read when an expression asks for them
-_NEEDED: Final = ("status", "attempt", "version_id", "event_seq", "started_at", "project_id", "project__status")
+_NEEDED: Final = (
+    "status", "attempt", "version_id", "event_seq", "started_at", "project_id", "project__status",
+    "project__settings", "concurrency_key",
+)  # fmt: skip
 
 
 def retry_run(*, run_id: uuid.UUID, caller_actor: str) -> None:
@@ -40,6 +43,7 @@ def retry_run(*, run_id: uuid.UUID, caller_actor: str) -> None:
             taken_up(definition, steps, _Recorded(run).evaluate),
             {node_id: step.status for node_id, step in steps.items()},
             timeout_seconds=definition.config.timeout_seconds,
+            limited=run.concurrency_key is not None or "max_concurrent_runs" in run.project.settings,
             actor=caller_actor,
             now=now,
         )

@@ -16,9 +16,11 @@ from flowforge.kernel.definition import Definition
 from flowforge.projects.selectors import require_active
 from flowforge.telemetry import trace
 from flowforge.telemetry.trace import Trace
+from runs import gates
 from runs.constants import RING_BEFORE
 from runs.models import Run, RunEvent
 from runs.selectors import version_id_of
+from runs.services import conflicts
 from runs.services.dedupe import claim_keys
 from runs.services.inputs import complete_inputs
 from workflows.models import Workflow
@@ -127,13 +129,19 @@ def start_runs(
     with transaction.atomic():
         holders = _claim(plan, items, drafts)
         new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
+        drafts, new = _without_conflicts(plan, drafts, new)
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        transaction.on_commit(_accepted)
         for run in new:
             if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, new)
+
+
+def _accepted() -> None:
+    failpoint("accept.after_commit")
 
 
 def _require_startable(workflow: Workflow) -> None:
@@ -162,7 +170,7 @@ def _draft(plan: _Plan, item: StartItem) -> Run | FlowForgeError:
         inputs = complete_inputs(version_id=plan.version_id, given=dict(item.inputs))
     except InvalidBody as error:
         return error
-    return Run(
+    run = Run(
         project_id=plan.workflow.project_id,
         workflow=plan.workflow,
         version_id=plan.version_id,
@@ -186,6 +194,11 @@ def _draft(plan: _Plan, item: StartItem) -> Run | FlowForgeError:
         wake_at=item.run_at or plan.now,
         event_seq=1,
     )
+    try:
+        gates.mark(run, plan.definition, plan.workflow.project)
+    except InvalidBody as error:
+        return error
+    return run
 
 
 def _claim(
@@ -204,6 +217,21 @@ def _claim(
         wanted.setdefault(key, run_id)  # of two items with one key, the first gets it
     held = claim_keys(workflow_id=plan.workflow.id, wanted=wanted, now=plan.now)
     return {run_id: held[key] for run_id, key in keys.items()}
+
+
+def _without_conflicts(
+    plan: _Plan, drafts: list[Run | FlowForgeError], new: list[Run]
+) -> tuple[list[Run | FlowForgeError], list[Run]]:
+    """The same without the runs for which their concurrency key has no place, if such are to be refused."""
+    rule = plan.definition.config.concurrency
+    if rule is None or rule.on_conflict != "reject":
+        return drafts, new
+    refused = conflicts.refused(plan.workflow.id, rule, new, plan.now)
+    answers = [
+        conflicts.conflict(refused[draft.id]) if isinstance(draft, Run) and draft.id in refused else draft
+        for draft in drafts
+    ]
+    return answers, [run for run in new if run.id not in refused]
 
 
 def _created_event(run: Run) -> RunEvent:

@@ -188,10 +188,9 @@ def test_a_label_that_no_edge_takes_is_warned_of() -> None:
 
 
 def test_it_warns_of_what_has_no_effect() -> None:
-    config = {"expires_in": "1h", "debounce": None, "timeout": "1h", "rate_limit": {"limit": "1/s"}}
+    config = {"expires_in": "1h", "debounce": None, "timeout": "1h", "budget": {"steps": 5}}
     nodes = [step(cache={"key": "k", "ttl": 1}, compensate={"type": "transform", "config": {"values": {}}})]
     assert warnings_of({"nodes": nodes, "config": config}) == [
-        ("/config/expires_in", "without_effect"),
-        ("/config/rate_limit", "without_effect"),
+        ("/config/budget", "without_effect"),
         ("/nodes/0/compensate", "without_effect"),
     ]
