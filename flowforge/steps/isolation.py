@@ -49,6 +49,9 @@ def confined(
 ) -> Confined:
     """A command at the level of `isolation`, with `scratch` and the file roots as what it may write to."""
     home = home.resolve()
+    inside = [root for root in file_roots if root.is_relative_to(home)]
+    for root in inside:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # a step could, but for the cover over it
     if isolation.level == "bubblewrap":
         wrapped = bubblewrap.wrapped(
             argv,
@@ -62,8 +65,7 @@ def confined(
         return Confined(argv=wrapped, level="bubblewrap")
     if isolation.level == "namespaces":
         hidden = [home, *(path for path in isolation.hidden if not path.is_relative_to(home))]
-        kept = [root for root in file_roots if root.is_dir() and root.is_relative_to(home)]
-        room = [f"cwd={cwd}", *(f"hide={path}" for path in hidden), *(f"keep={path}" for path in (*kept, scratch))]
+        room = [f"cwd={cwd}", *(f"hide={path}" for path in hidden), *(f"keep={path}" for path in (*inside, scratch))]
         return Confined(argv=argv, level="namespaces", room=room if isolation.network else [*room, "network=none"])
     return Confined(argv=argv, level="limits")
 

@@ -158,6 +158,14 @@ def test_bubblewrap_shows_what_the_operator_adds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ALONE)
+def test_file_roots_in_the_home_can_be_written_to(tmp_path: Path, level: str) -> None:
+    attempt = attempt_at(level, tmp_path)
+    attempt.file_roots = (tmp_path / "files",)
+    assert bash(attempt, 'echo kept > "$FLOWFORGE_FILES/file"').exit_code == 0
+    assert (tmp_path / "files" / "file").read_text() == "kept\n"
+
+
+@pytest.mark.parametrize("level", ALONE)
 def test_memory_file_systems_are_bounded(tmp_path: Path, level: str) -> None:
     if level == "namespaces":
         pytest.skip("it has none of its own")
