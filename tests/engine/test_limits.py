@@ -24,7 +24,8 @@ ONE_A_CUSTOMER = {"concurrency": {"key": "{{ inputs.customer }}", "limit": 1}}
 
 
 def limit_project(project: Project, **settings: Any) -> None:
-    Project.objects.filter(pk=project.pk).update(settings={**project.settings, **settings})
+    project.settings = {**project.settings, **settings}
+    project.save(update_fields=["settings"])
 
 
 def standing(*runs: Run) -> list[str]:
