@@ -6,7 +6,7 @@ place it has while it runs; its rate limit, once. So nobody who has a project's 
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -100,6 +100,20 @@ def key_of(run: Run, expression: str | None, of: str) -> str:
         fault = Fault(pointer="/inputs", code=error.code, detail=f"config.{of}.key: {error.message}")
         raise InvalidBody(detail=f"The key of {of} cannot be evaluated: {error.message}", faults=[fault]) from None
     return _shortened(value)
+
+
+def line_up(runs: Iterable[Run]) -> None:
+    """Of runs that join a queue together, let the first be looked at: whoever that is done for wakes those behind it,
+    as far as there are places."""
+    queues: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.queued_in is not None:
+            queues.setdefault(run.queued_in, []).append(run)
+    for queue in queues.values():
+        first = max(queue, key=lambda run: run.priority)  # of equals the oldest
+        for run in queue:
+            if run is not first:
+                run.wake_at = run.expires_at
 
 
 def gates_before(run: Run, project: Project) -> Sequence[Gate]:

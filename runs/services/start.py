@@ -138,10 +138,11 @@ def start_runs(
         drafts, new = _without_conflicts(plan, drafts, new)
         joined = _join(plan, items, drafts, new)
         new = [run for run in new if joined.get(run.id, run.id) == run.id]
+        gates.line_up(new)
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
         for run in new:
-            if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
+            if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, joined, new)
