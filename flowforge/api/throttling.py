@@ -8,6 +8,7 @@ import logging
 import math
 import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import redis
@@ -47,6 +48,14 @@ def count(request: Request, view: "ApiViewSet") -> None:
     whose = f"project:{project_id}" if project_id else caller.actor
     overrides = caller.rate_limits.get(project_id, {}) if project_id else {}
     _count(request._request, bucket, whose, overrides.get(bucket))
+
+
+def count_on_project(
+    request: HttpRequest | Request, bucket: str, project_id: uuid.UUID, overrides: Mapping[str, str]
+) -> None:
+    """Count a request of somebody who is no Caller, a webhook's sender say, on a project. Raises RateLimited (429)."""
+    plain = request._request if isinstance(request, Request) else request
+    _count(plain, bucket, f"project:{project_id}", overrides.get(bucket))
 
 
 def count_unclaimed(request: HttpRequest) -> None:

@@ -32,6 +32,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     rate_buckets: ClassVar[Mapping[str, str]] = {}  # action -> another bucket
     query_params: ClassVar[Mapping[str, Collection[str]]] = {}  # action -> query parameters beside the reserved ones
     repeatable_params: ClassVar[Collection[str]] = ()  # those that may be given more than once
+    any_query: ClassVar[bool] = False  # the query string is the client's own: nothing of it is ours to check
     filterset_class: ClassVar[type[FilterSet] | None] = None  # of `list`
     produces: ClassVar[Sequence[str]] = ()  # media types beside JSON that Accept may name
     bare: ClassVar[Collection[str]] = ()  # actions that answer without the envelope; for the OpenAPI document
@@ -64,7 +65,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
             self.check_permissions(request)
             neg = self.perform_content_negotiation(request)
             request.accepted_renderer, request.accepted_media_type = neg
-            if request.GET:
+            if request.GET and not self.any_query:
                 check_query(request, self._known_query(), self.repeatable_params)
 
     def _known_query(self) -> Collection[str]:

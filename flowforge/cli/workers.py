@@ -2,10 +2,12 @@
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Mapping
 from functools import partial
 
 from celery.worker import WorkController
@@ -16,7 +18,9 @@ from flowforge.celery import create_app
 from flowforge.cli.consumer import PoolConsumer
 from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
+from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
+from flowforge.engine.drivers import drivers
 from flowforge.engine.keeper import keeper
 from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
@@ -27,7 +31,8 @@ log = logging.getLogger("flowforge.worker")
 
 
 SWITCH_SECONDS = 0.0005  # how long a thread may keep the interpreter while others want it: many wait on each other
-_TASKS: dict[str, Callable[..., None]] = {bell.DRIVE: tasks.drive, bell.WORK: tasks.work}
+HINTS_KEPT = 64  # that wait for this process's drivers: more are left to other processes
+HINTS_KEPT_ALONE = 10_000
 
 
 class Workers:
@@ -41,6 +46,7 @@ class Workers:
         self._threads = threads  # queue -> number
         self._alone = alone
         self._idle: dict[str, IdleThreads] = {}
+        self._driving: IdleThreads | None = None
         self._runners: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -52,10 +58,12 @@ class Workers:
         pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
+        self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
         if self._alone:
             self._idle = {
-                name: IdleThreads(pools.threads_for(name, count), f"idle-{name}")
+                name: IdleThreads(count, f"idle-{name}")
                 for name, count in self._threads.items()
+                if name != bell.CONTROL_QUEUE
             }
             bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
@@ -69,6 +77,7 @@ class Workers:
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
+        failpoint("drain.begun")
         presence.drain(keeper.began)
         alarm.stop()
         _wait_for_executions(grace_seconds)
@@ -78,24 +87,34 @@ class Workers:
         inproc.close()
         for runner in self._runners:
             runner.join(timeout=5)
-        for idle in self._idle.values():
-            idle.stop()
+        for idle in (self._driving, *self._idle.values()):
+            if idle is not None:
+                idle.stop()
         keeper.stop()
         presence.close()
 
+    def _start_drivers(self, count: int) -> None:
+        """Most of their threads are for those that sit in long steps: `count` drive at a time."""
+        if count:
+            self._driving = IdleThreads(count * pools.PARKED_FOR_EACH, "driver")
+            room = HINTS_KEPT_ALONE if self._alone else HINTS_KEPT
+            drivers.start(self._driving.offer, most=count, room=room)
+
     def _answer(self, task: str, args: list[str], queue: str) -> bool:
-        idle = self._idle.get(queue)
-        if idle is None or pools.draining.is_set() or pools.is_full(queue):
+        if pools.draining.is_set():
             return False
-        return idle.offer(partial(_TASKS[task], *args))
+        if task == bell.DRIVE:
+            return drivers.hint(uuid.UUID(args[0]))
+        idle = self._idle.get(queue)
+        return idle is not None and not pools.is_full(queue) and idle.offer(partial(tasks.work, *args))
 
     def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
         controller = WorkController(
             app=create_app(f"flowforge-{queue}"),
-            hostname=f"{queue}@%h",
+            hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
             pool="threads",
             pool_cls="threads",
-            concurrency=pools.threads_for(queue, count),
+            concurrency=1 if queue == bell.CONTROL_QUEUE else count,  # hints are passed on: `drivers` has the threads
             queues=[queue],
             consumer_cls=PoolConsumer,
             use_eventloop=False,  # Celery's hub is one a process, and these are several pools

@@ -58,10 +58,10 @@ class KeyRing:
         head = _FORMAT + self._newest
         return head + nonce + self._keys[self._newest].encrypt(nonce, plain, _bound(head, context))
 
-    def unseal(self, sealed: bytes, *, context: str) -> bytes:
+    def unseal(self, sealed: bytes | memoryview, *, context: str) -> bytes:
         """Raises Unsealable; never says more than that."""
-        sealed = bytes(sealed)  # databases give memoryviews
-        head, rest = sealed[:_HEAD_LENGTH], sealed[_HEAD_LENGTH:]
+        raw = bytes(sealed)  # databases give memoryviews
+        head, rest = raw[:_HEAD_LENGTH], raw[_HEAD_LENGTH:]
         key = self._keys.get(head[len(_FORMAT) :])
         if key is None or head[: len(_FORMAT)] != _FORMAT or len(rest) < _NONCE_LENGTH + _TAG_LENGTH:
             raise Unsealable(detail="No key of FLOWFORGE_SECRET_KEYS opens it.")
@@ -70,11 +70,11 @@ class KeyRing:
         except InvalidTag:
             raise Unsealable(detail="It was altered, or belongs elsewhere.") from None
 
-    def is_current(self, sealed: bytes) -> bool:
+    def is_current(self, sealed: bytes | memoryview) -> bool:
         """Whether the newest key has sealed it."""
         return bytes(sealed[:_HEAD_LENGTH]) == _FORMAT + self._newest
 
-    def reseal(self, sealed: bytes, *, context: str) -> bytes:
+    def reseal(self, sealed: bytes | memoryview, *, context: str) -> bytes:
         """The same value sealed with the newest key. Raises Unsealable."""
         return self.seal(self.unseal(sealed, context=context), context=context)
 

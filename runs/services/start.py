@@ -141,11 +141,16 @@ def start_runs(
         gates.line_up(new)
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        transaction.on_commit(_accepted)
         for run in new:
             if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, joined, new)
+
+
+def _accepted() -> None:
+    failpoint("accept.after_commit")
 
 
 def _require_startable(workflow: Workflow) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.client import Client
-from tests.bench.stacks import STACKS
+from tests.bench.services import services
+from tests.bench.stacks import STACKS, running
 from tests.support import wfcommons
 
 
@@ -21,10 +22,10 @@ def main() -> None:
     files = options.files or wfcommons.instances()
     if not files:
         raise SystemExit("no traces here: name some files, or their folder in WFINSTANCES")
-    with STACKS[options.stack]() as stack:
-        print(stack.name)
+    with services() as found, running(options.stack, found) as (system, driver):
+        print(system.title)
         for path in files:
-            print(f"  {path.stem:<45} {_run(Client(stack.port), path)}", flush=True)
+            print(f"  {path.stem:<45} {_run(driver.client, path)}", flush=True)
 
 
 def _run(client: Client, path: Path) -> str:

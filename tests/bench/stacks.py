@@ -1,124 +1,191 @@
-"""What is measured: FlowForge as one process on SQLite, or as its processes on PostgreSQL and Valkey."""
+"""FlowForge as it is measured: one process on SQLite, or a web and a worker process on PostgreSQL and Valkey."""
 
 import contextlib
-import os
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 from tests.bench.client import KEY, Client
-from tests.support import servers
+from tests.bench.peers.environment import CHECKOUT
+from tests.bench.processes import Processes, environment, free_port, processes, wait_for
+from tests.bench.services import Services
+from tests.bench.systems import Driver, Reading, System, timed_spread
 
-ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60.0
+
+def chain(kind: str, length: int, **config: Any) -> dict[str, Any]:
+    nodes = [node(kind, f"s{place}", **config) for place in range(length)]
+    return {"nodes": nodes, "edges": [{"source": f"s{n}", "target": f"s{n + 1}"} for n in range(length - 1)]}
 
 
-@dataclass(frozen=True)
-class Stack:
-    name: str
-    port: int
-    start_seconds: float  # from the command to the first answer
-    pids: tuple[int, ...]  # FlowForge's own processes
+def fan(width: int) -> dict[str, Any]:
+    nodes = [*(node("fib", f"s{place}") for place in range(width)), node("transform", "join")]
+    edges = [{"source": f"s{place}", "target": "join"} for place in range(width)]
+    return {"nodes": nodes, "edges": edges, "config": {"max_concurrency": width}}
 
-    def memory_mb(self) -> float:
-        """Resident memory of all its processes."""
-        return sum(_resident_kb(pid) for pid in self.pids) / 1024
+
+def node(kind: str, node_id: str, **config: Any) -> dict[str, Any]:
+    defaults: Mapping[str, Any] = {"fib": {"n": 10}, "transform": {"values": {"n": "{{ 10 }}"}}}.get(kind, {})
+    return {"id": node_id, "type": kind, "config": {**defaults, **config}}
+
+
+class Driving(Driver):
+    """Over the HTTP API, as any client would."""
+
+    def __init__(self, port: int, alive: Processes, start_seconds: float) -> None:
+        super().__init__(alive, start_seconds)
+        self.port = port
+        self.client = Client(port)
+        self._workflows: dict[str, str] = {}
+
+    def connect(self) -> Client:
+        return Client(self.port)
+
+    def workflow(self, name: str, make: Callable[[], Mapping[str, Any]]) -> str:
+        """Its id; made when it is asked for first."""
+        if name not in self._workflows:
+            self._workflows[name] = self.client.create(name, make())
+        return self._workflows[name]
+
+    def complete(self, workflow: str) -> float:
+        began = time.perf_counter()
+        run = self.client.start(workflow, wait="60s")
+        seconds = time.perf_counter() - began
+        if run["status"] != "completed":
+            raise RuntimeError(f"the run is {run['status']}: {run['error']}")
+        return seconds
+
+    def chain(self, steps: int) -> float:
+        return self.complete(self.workflow(f"chain of {steps}", lambda: chain("fib", steps)))
+
+    def pure_chain(self, steps: int) -> float:
+        return self.complete(self.workflow(f"pure chain of {steps}", lambda: chain("transform", steps)))
+
+    def fan(self, width: int) -> float:
+        return self.complete(self.workflow(f"fan of {width}", lambda: fan(width)))
+
+    def many(self, runs: int, steps: int) -> float:
+        workflow = self.workflow(f"chain of {steps}", lambda: chain("fib", steps))
+        return self._until_ended(
+            workflow, runs, lambda: timed_spread(runs, self.connect, lambda caller: caller.start(workflow))
+        )
+
+    def batch(self, runs: int, steps: int) -> float:
+        workflow = self.workflow(f"chain of {steps}", lambda: chain("fib", steps))
+        items = [{"inputs": {}} for _ in range(runs)]
+        path = f"/v1/workflows/{workflow}/runs:batch"
+        return self._until_ended(workflow, runs, lambda: self.client.call("POST", path, {"items": items}))
+
+    def reading(self) -> Reading:
+        run = self.client.start(self.workflow("chain of 5", lambda: chain("fib", 5)), wait="60s")["id"]
+        return Reading(
+            connect=self.connect,
+            one=lambda caller: caller.call("GET", f"/v1/runs/{run}"),
+            fifty=lambda caller: caller.call("GET", "/v1/runs?limit=50"),
+        )
+
+    def _until_ended(self, workflow: str, runs: int, start: Callable[[], object]) -> float:
+        before = self.client.ended(workflow)
+        began = time.perf_counter()
+        start()
+        self.client.wait_until_all_ended(workflow, before + runs)
+        return time.perf_counter() - began
+
+
+class FlowForge(System):
+    """What both stacks have in common."""
+
+    driven = "HTTP; `wait` for single runs"
+    commands: ClassVar[tuple[tuple[str, ...], ...]]
+
+    def __init__(self, folder: Path, services: Services) -> None:
+        super().__init__(folder, services)
+        self.variables = environment(
+            FLOWFORGE_HOME=folder / "home",
+            FLOWFORGE_API_KEY=KEY,
+            FLOWFORGE_STEP_TYPES="tests.bench.step_types.Fib",
+            FLOWFORGE_RATE_GENERAL="100000000/m",
+            FLOWFORGE_RATE_RUNS="100000000/m",
+            PORT=free_port(),
+        )
+
+    @classmethod
+    def version(cls) -> str:
+        revision = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
+        return f"this checkout ({revision.stdout.strip() or 'no git here'})"
+
+    def prepare(self) -> None:
+        self.set_up()
+        super().prepare()
+
+    @abstractmethod
+    def set_up(self) -> None:
+        """Make the tables and the project."""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Driving]:
+        port = int(self.variables["PORT"])
+        with processes(self.folder / "log") as alive:
+            began = time.perf_counter()
+            for command in self.commands:
+                alive.start([sys.executable, "manage.py", *command], self.variables, CHECKOUT)
+            wait_for(f"http://127.0.0.1:{port}/readyz", alive)
+            driver = Driving(port, alive, time.perf_counter() - began)
+            with contextlib.closing(driver.client):
+                driver.client.allow("fib")
+                yield driver
+
+    def manage(self, *arguments: str) -> None:
+        with (self.folder / "log").open("ab") as log:
+            subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=CHECKOUT,
+                env=self.variables,
+                stdout=log,
+                stderr=log,
+                check=True,
+                timeout=120,
+            )
+
+
+class OnSqlite(FlowForge):
+    name = "flowforge-sqlite"
+    title = "FlowForge, SQLite"
+    stack = bound = "sqlite"
+    durability = "SQLite, WAL, synchronous=FULL; one process"
+    commands = (("up", "--quiet"),)
+
+    def set_up(self) -> None:
+        self.manage("up", "--demo", "--quiet")
+
+
+class OnPostgres(FlowForge):
+    name = "flowforge-postgres"
+    title = "FlowForge, PostgreSQL"
+    stack = bound = "postgres"
+    durability = "PostgreSQL, fsync and synchronous_commit on; Valkey carries hints alone; a web and a worker process"
+    commands = (("serve",), ("work",))
+
+    def set_up(self) -> None:
+        self.variables |= {"DATABASE_URL": self.services.database("flowforge"), "BROKER_URL": self.services.broker()}
+        self.manage("migrate", "--verbosity=0")
+        self.manage("bootstrap")
+
+
+STACKS: dict[str, type[FlowForge]] = {"sqlite": OnSqlite, "postgres": OnPostgres}
 
 
 @contextlib.contextmanager
-def embedded() -> Iterator[Stack]:
-    """One process, SQLite with synchronous=FULL."""
-    with tempfile.TemporaryDirectory(prefix="flowforge-bench-") as folder:
-        environment = _environment(Path(folder))
-        _manage(["up", "--demo", "--quiet"], environment)  # the first start migrates
-        with _running([["up", "--quiet"]], environment) as (pids, seconds):
-            yield Stack("SQLite, one process", int(environment["PORT"]), seconds, pids)
-
-
-@contextlib.contextmanager
-def production() -> Iterator[Stack]:
-    """A web process and a worker process on PostgreSQL (fsync on) and Valkey."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowforge-bench-")))
-        folder.chmod(0o755)
-        for name in ("postgres", "valkey"):
-            (folder / name).mkdir()
-        environment = _environment(folder) | {
-            "DATABASE_URL": stack.enter_context(servers.postgres(folder / "postgres", durable=True)),
-            "BROKER_URL": stack.enter_context(servers.valkey(folder / "valkey")),
-        }
-        _manage(["migrate", "--verbosity=0"], environment)
-        _manage(["bootstrap"], environment)
-        with _running([["serve"], ["work"]], environment) as (pids, seconds):
-            yield Stack("PostgreSQL + Valkey, web + worker", int(environment["PORT"]), seconds, pids)
-
-
-STACKS = {"sqlite": embedded, "postgres": production}
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FLOWFORGE_", "DJANGO_"))}
-    unlimited = {f"FLOWFORGE_RATE_{bucket}": "100000000/m" for bucket in ("GENERAL", "RUNS")}
-    return (
-        kept
-        | unlimited
-        | {
-            "FLOWFORGE_HOME": str(folder / "home"),
-            "FLOWFORGE_API_KEY": KEY,
-            "FLOWFORGE_STEP_TYPES": "tests.bench.step_types.Fib",
-            "PORT": str(port),
-        }
-    )
-
-
-def _manage(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=True, timeout=120)
-
-
-@contextlib.contextmanager
-def _running(
-    commands: Sequence[Sequence[str]], environment: Mapping[str, str]
-) -> Iterator[tuple[tuple[int, ...], float]]:
-    began = time.monotonic()
-    processes = [
-        subprocess.Popen([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        for command in commands
-    ]
-    try:
-        _wait_until_ready(int(environment["PORT"]), processes)
-        seconds = time.monotonic() - began
-        Client(int(environment["PORT"])).allow("fib")
-        yield tuple(process.pid for process in processes), seconds
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            process.wait(timeout=60)
-
-
-def _wait_until_ready(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if any(process.poll() is not None for process in processes):
-            raise RuntimeError("a process of the stack has ended")
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
-            return
-        time.sleep(0.01)
-    raise RuntimeError("the stack does not answer")
-
-
-def _resident_kb(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
+def running(stack: str, services: Services) -> Iterator[tuple[FlowForge, Driving]]:
+    """A stack of its own, set up and started."""
+    folder = services.folder / f"flowforge-{stack}"
+    folder.mkdir()
+    system = STACKS[stack](folder, services)
+    system.set_up()
+    with system.running() as driver:
+        yield system, driver

@@ -15,9 +15,11 @@ from flowforge.projects.models import ApiKey, Membership, Project
 from runs.models import FailureGroup, Run, StepRun
 from tests import factories
 from tests.support.api import Answer, ApiClient
+from webhooks.models import Call, Webhook
 from workflows.models import Workflow, WorkflowVersion
 
 PUBLIC: Final = "public"  # no credentials
+SIGNED: Final = "signed"  # a signature, or a key that the resource itself asks for: it has tests of its own
 ANY: Final = ""  # whoever has valid credentials
 
 DEFINITION: Final = {"nodes": [], "edges": []}
@@ -25,7 +27,7 @@ _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
-ID_NAMES: Final = ("project", "workflow", "run", "step", "key", "failure", "event")
+ID_NAMES: Final = ("project", "workflow", "run", "step", "key", "failure", "event", "webhook", "call")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/projects": Operation(scope=ANY, body={"name": "new"}, refused=True),
     "PATCH /v1/projects/{project}": Operation(scope="projects:write", body={"name": "other"}),
     "DELETE /v1/projects/{project}": Operation(scope="projects:write"),
+    "POST /v1/projects/{project}:freeze": Operation(scope="runs:write", body={"reason": "so"}),
+    "POST /v1/projects/{project}:thaw": Operation(scope="runs:write", body={}),
     **_reads(
         "workflows:read",
         "/v1/step-types",
@@ -77,6 +81,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "PUT /v1/workflows/{workflow}": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
     "PATCH /v1/workflows/{workflow}": Operation(scope="workflows:write", body={"description": "other"}),
     "DELETE /v1/workflows/{workflow}": Operation(scope="workflows:write"),
+    "POST /v1/workflows/{workflow}:freeze": Operation(scope="runs:write", body={"reason": "so"}),
+    "POST /v1/workflows/{workflow}:thaw": Operation(scope="runs:write", body={}),
     "POST /v1/workflows/{workflow}:duplicate": Operation(
         scope="workflows:write", also="workflows:read", body={"name": "copy"}
     ),
@@ -113,14 +119,23 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/steps/{step}:override": Operation(scope="runs:write", body={"output": 1, "reason": "so"}),
     "POST /v1/events": Operation(scope="runs:write", body={"event": "order.paid"}),
     **_reads("runs:read", "/v1/events/{event}"),
+    **_reads("webhooks:read", "/v1/webhooks", "/v1/webhooks/{webhook}", "/v1/webhooks/{webhook}/deliveries"),
+    "POST /v1/webhooks": Operation(scope="webhooks:write", body={"name": "new", "workflow_id": "{workflow}"}),
+    "PATCH /v1/webhooks/{webhook}": Operation(scope="webhooks:write", body={"name": "other"}),
+    "DELETE /v1/webhooks/{webhook}": Operation(scope="webhooks:write"),
+    "POST /v1/webhooks/{webhook}:rotate_secret": Operation(scope="webhooks:write", body={}),
+    "POST /v1/webhooks/{webhook}/deliveries/{call}:replay": Operation(scope="webhooks:write", body={}),
+    "POST /v1/webhooks/{webhook}/deliveries:replay": Operation(scope="webhooks:write", body={"filter": {}}),
+    "POST /v1/webhooks/{webhook}/ingest": Operation(scope=SIGNED, body={}),
 }
 
-CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope != PUBLIC}
+CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope not in (PUBLIC, SIGNED)}
 SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.scope != ANY)
 WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(ID_NAMES)})\}}", name))
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/api-keys",
     "POST /v1/events",
+    "POST /v1/webhooks",
     "POST /v1/workflows",
     "POST /v1/workflows:import",
     "POST /v1/workflows:validate",
@@ -138,6 +153,14 @@ class Place:
         method, _, path = name.partition(" ")
         return method, path.format(code="invalid", number=1, **self.ids)
 
+    def body(self, name: str) -> dict[str, Any] | None:
+        """The good body of an operation; an id that one names in braces is of these rows."""
+        body = OPERATIONS[name].body
+        if body is None:
+            return None
+        named = {f"{{{kind}}}": row_id for kind, row_id in self.ids.items()}
+        return {key: named.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
+
 
 def make_place(project: Project) -> Place:
     """A project with one row of each kind."""
@@ -147,13 +170,15 @@ def make_place(project: Project) -> Place:
     key, _ = factories.make_api_key(project=project, scopes=["runs:read"])
     failure = factories.make_failure(workflow=workflow)
     event = Event.objects.create(project_id=project.pk, name="order.paid", source="test")
-    rows = (project, workflow, run, step, key, failure, event)
+    webhook = Webhook.objects.create(project=project, workflow=workflow, name="hook")
+    received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
+    rows = (project, workflow, run, step, key, failure, event, webhook, received)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
 def call(client: ApiClient, place: Place, name: str, body: dict | None = None) -> Answer:
     method, path = place.call(name)
-    return client.request(method, path, OPERATIONS[name].body if body is None else body)
+    return client.request(method, path, place.body(name) if body is None else body)
 
 
 def snapshot(project_id: str) -> list:
@@ -169,6 +194,8 @@ def snapshot(project_id: str) -> list:
         list(StepRun.objects.filter(run__project_id=project_id).order_by("pk").values()),
         list(FailureGroup.objects.filter(**owned).order_by("pk").values()),
         list(Event.objects.filter(**owned).order_by("pk").values()),
+        list(Webhook.objects.filter(**owned).order_by("pk").values()),
+        list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
     ]
 
 

@@ -1,0 +1,24 @@
+"""Routes, relative to `/v1/`."""
+
+from django.urls import path
+
+from webhooks.api.ingest import IngestViewSet
+from webhooks.api.views import CallViewSet, WebhookViewSet
+
+WEBHOOK = "webhooks/<uuid:webhook_id>"
+
+urlpatterns = [
+    path("webhooks", WebhookViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        WEBHOOK,
+        WebhookViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path(f"{WEBHOOK}:rotate_secret", WebhookViewSet.as_view({"post": "rotate_secret"})),
+    path(f"{WEBHOOK}/ingest", IngestViewSet.as_view({"post": "ingest"})),
+    path(f"{WEBHOOK}/deliveries", CallViewSet.as_view({"get": "list"})),
+    path(
+        f"{WEBHOOK}/deliveries:replay",
+        CallViewSet.as_view({"post": "replay_many"}),
+    ),
+    path(f"{WEBHOOK}/deliveries/<uuid:call_id>:replay", CallViewSet.as_view({"post": "replay"})),
+]
