@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "workflows",
     "runs",
+    "schedules",
     "webhooks",
     "flowforge.engine",
     "flowforge.cli",
@@ -267,6 +268,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "runs.services.dedupe.purge",
     "runs.services.debounce.purge",
     "runs.services.cache.purge",
+    "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
     "flowforge.engine.store.admission.forget_paces",
 ]
