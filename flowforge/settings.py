@@ -266,6 +266,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.events.services.purge",
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
+    "runs.services.debounce.purge",
     "runs.services.cache.purge",
     "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
