@@ -115,6 +115,12 @@ class Run(Row):
             models.Index(
                 fields=["project", "-created_at", "-id"], name="run_failed_listing", condition=Q(status="failed")
             ),
+            # runs of a schedule that have not ended: selectors.live_runs_of
+            models.Index(
+                fields=["trigger_id", "created_by"],
+                name="run_live_by_trigger",
+                condition=Q(finished_at__isnull=True, trigger_id__isnull=False),
+            ),
             # what freezes hold back, in the order in which it is let go: engine.store.holds
             models.Index(fields=["-priority", "created_at", "id"], name="run_held", condition=Q(held_at__isnull=False)),
             # the runs of a group of failures that can be retried: services.failures

@@ -91,7 +91,8 @@ class _Reading:
             self.held.hear_children()
         state.held = run.frozen or self._maintenance is not None
         before, started = run.status, run.started_at is not None
-        decide(state, self.now, self.held.evaluate)
+        decided = decide(state, self.now, self.held.evaluate)
+        pure = [change.key for change in decided.begun if self.held.plan.is_pure(change.node)]
         if state.ended:
             stops = [each for each in stops if each.code != "frozen"]  # which keeps no run from its end
             return Explanation(ends=not stops, causes=stops)
@@ -99,7 +100,7 @@ class _Reading:
         kept = [of_cause(cause, run) for cause in admission.causes(self._facts(stops_at=takes or not started))]
         found = _Found(causes=[*stops, *kept])
         if started or not found.causes:
-            self._steps(found)
+            self._steps(found, pure)
         running = [step.key for step in state.live.values() if step.status == "running"]
         return Explanation(causes=found.causes[:MAX_CAUSES], begins=found.begins, running=running)
 
@@ -162,21 +163,26 @@ class _Reading:
 
     # --- its steps ------------------------------------------------------------------------------------------------
 
-    def _steps(self, found: _Found) -> None:
+    def _steps(self, found: _Found, pure: Sequence[str]) -> None:
         """What of the steps begins, and what keeps the others."""
         kept = bool(found.causes)
         for step in self.state.live.values():
             found.causes.extend(self._wait(step))
-        due = [] if kept else dispatchable(self.state, self.now)
+        if pure and not kept:  # evaluated before anything else begins: what then does depends on them
+            found.begins.extend(pure)
+        elif not kept:
+            self._dispatch(found)
+        found.causes.extend(self._dependencies())
+
+    def _dispatch(self, found: _Found) -> None:
+        due = dispatchable(self.state, self.now)
         for step in due:
-            obstacle = None if self.held.plan.is_pure(step.node) else self._worker_for(step, due)
+            obstacle = self._worker_for(step, due)
             if obstacle is None:
                 found.begins.append(step.key)
             else:
                 found.causes.append(obstacle)
-        if not kept:
-            found.causes.extend(self._over_limit(len(due)))
-        found.causes.extend(self._dependencies())
+        found.causes.extend(self._over_limit(len(due)))
 
     def _wait(self, step: StepState) -> Iterator[Obstacle]:
         row = self.held.journal.rows.get(step.key)

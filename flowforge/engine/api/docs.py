@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
-from flowforge.engine.api.serializers import ExplanationShown, LimitShown
+from flowforge.engine.api.serializers import LimitShown, RunExplanationShown
 
 Operation = dict[str, Any]
 
@@ -44,7 +44,7 @@ EXPLAIN: Final[Operation] = {
         "By the functions that decide what begins, at this moment: where there is no cause, it moves. Of limits, "
         "`position` is the run's place in the queue; `unblock` names actions that would help."
     ),
-    "responses": ExplanationShown,
+    "responses": RunExplanationShown,
     "examples": _given({"summary": _CAUSE["message"], "causes": [_CAUSE]}),
 }
 LIMITS: Final[Operation] = {

@@ -16,7 +16,7 @@ class HolderShown(serializers.Serializer[Any]):
     id = serializers.CharField(allow_null=True)
 
 
-class CauseShown(serializers.Serializer[Any]):
+class RunCauseShown(serializers.Serializer[Any]):
     code = serializers.ChoiceField(choices=CODES)
     message = serializers.CharField()
     holder = HolderShown(allow_null=True, help_text="Who has, or is, what it waits for.")
@@ -27,9 +27,9 @@ class CauseShown(serializers.Serializer[Any]):
     unblock = serializers.ListField(child=serializers.CharField(), help_text="What would help.")
 
 
-class ExplanationShown(serializers.Serializer[Any]):
+class RunExplanationShown(serializers.Serializer[Any]):
     summary = serializers.CharField()
-    causes = CauseShown(many=True)
+    causes = RunCauseShown(many=True)
 
 
 class LimitHolderShown(HolderShown):
