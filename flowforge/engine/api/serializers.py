@@ -11,7 +11,7 @@ CODES: Final = (
 )
 
 
-class HolderShown(serializers.Serializer[Any]):
+class RunHolderShown(serializers.Serializer[Any]):
     type = serializers.CharField(help_text="`run`, `step`, `project`, `workflow`, `engine`, `queue` or `event`.")
     id = serializers.CharField(allow_null=True)
 
@@ -19,7 +19,7 @@ class HolderShown(serializers.Serializer[Any]):
 class RunCauseShown(serializers.Serializer[Any]):
     code = serializers.ChoiceField(choices=CODES)
     message = serializers.CharField()
-    holder = HolderShown(allow_null=True, help_text="Who has, or is, what it waits for.")
+    holder = RunHolderShown(allow_null=True, help_text="Who has, or is, what it waits for.")
     since = serializers.DateTimeField(allow_null=True)
     until = serializers.DateTimeField(allow_null=True, help_text="Where that is known.")
     position = serializers.IntegerField(allow_null=True, help_text="In the queue, from 1.")
@@ -32,7 +32,7 @@ class RunExplanationShown(serializers.Serializer[Any]):
     causes = RunCauseShown(many=True)
 
 
-class LimitHolderShown(HolderShown):
+class LimitHolderShown(RunHolderShown):
     since = serializers.DateTimeField(allow_null=True)
 
 
@@ -40,7 +40,7 @@ class LimitShown(serializers.Serializer[Any]):
     kind = serializers.CharField(
         help_text="`project_runs`, `concurrency_key`, `rate_limit`, `run_steps`, `api_calls`, `thaw` or `queue`."
     )
-    scope = HolderShown(help_text="Where it is set.")
+    scope = RunHolderShown(help_text="Where it is set.")
     key = serializers.CharField(allow_null=True, help_text="The key of a workflow's limit, the bucket of calls.")
     limit = serializers.CharField(allow_null=True, help_text="A number, or a rate such as `10/m`; null: none is set.")
     occupied = serializers.IntegerField(help_text="Counted from live rows at this moment.")
