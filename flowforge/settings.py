@@ -266,6 +266,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.events.services.purge",
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
+    "runs.services.debounce.purge",
     "runs.services.cache.purge",
     "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
@@ -326,7 +327,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "schedules.beat:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- logs ---------------------------------------------------------------------------------------------------------
