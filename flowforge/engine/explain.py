@@ -7,7 +7,7 @@ here is what is done: tests/engine/test_explain_properties.py holds the two agai
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -15,12 +15,10 @@ from typing import Final
 from flowforge.core.bell import CONTROL_QUEUE
 from flowforge.core.clock import isoformat
 from flowforge.engine import admission, pools, waits
-from flowforge.engine.admission import Facts, GateFacts
 from flowforge.engine.held import HeldRun
 from flowforge.engine.obstacles import Obstacle, of_cause
 from flowforge.engine.store import holds
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store.admission import Standing
 from flowforge.engine.store.rows import ClaimedRun
 from flowforge.kernel.dispatch import dispatchable, is_sole, ready
 from flowforge.kernel.machine import decide
@@ -81,8 +79,6 @@ class _Reading:
         self.now = now
         self.held = HeldRun(run, "explain")
         self.state = self.held.state
-        moments = Run.objects.filter(pk=run.id).values_list("pause_requested_at", "queued_at")
-        self.paused_since, self.queued_at = moments.first() or (None, None)
 
     def explanation(self) -> Explanation:
         run, state = self.run, self.state
@@ -97,8 +93,7 @@ class _Reading:
             stops = [each for each in stops if each.code != "frozen"]  # which keeps no run from its end
             return Explanation(ends=not stops, causes=stops)
         takes = state.status == "running" and before != "running"
-        kept = [of_cause(cause, run) for cause in admission.causes(self._facts(stops_at=takes or not started))]
-        found = _Found(causes=[*stops, *kept])
+        found = _Found(causes=[*stops, *self._kept(at_gates=takes or not started)])
         if started or not found.causes:
             self._steps(found, pure)
         running = [step.key for step in state.live.values() if step.status == "running"]
@@ -106,25 +101,16 @@ class _Reading:
 
     # --- the run --------------------------------------------------------------------------------------------------
 
-    def _facts(self, *, stops_at: bool) -> Facts:
-        run = self.run
-        return Facts(
-            standing=Standing(priority=run.priority, id=run.id),
-            now=self.now,
-            begun=run.started_at is not None,
-            paused_since=self.paused_since,
-            run_at=run.run_at,
-            queued_at=self.queued_at,
-            gates=self._gates() if stops_at else (),
-        )
+    def _kept(self, *, at_gates: bool) -> Iterator[Obstacle]:
+        """Its own pause, its `run_at`, and where it stands before them, its gates."""
+        limits = admission.limits_of(self.run.workflow_id)
+        facts = replace(admission.facts_of(self.run, limits, self.now, in_full=True), paused=self.run.pause_requested)
+        for cause in admission.causes(facts if at_gates else replace(facts, gates=())):
+            found = of_cause(cause, self.run)
+            yield replace(found, since=self._paused_since()) if cause.code == "paused" else found
 
-    def _gates(self) -> Iterator[GateFacts]:
-        run = self.run
-        if run.concurrency_key is None and run.rate_key is None and run.run_limit is None:
-            return
-        limits, standing = admission.limits_of(run.workflow_id), Standing(priority=run.priority, id=run.id)
-        for gate in admission.gates_ahead(run, limits):
-            yield admission.read_gate(gate, limits, standing, self.now, in_full=True)
+    def _paused_since(self) -> datetime | None:
+        return Run.objects.filter(pk=self.run.id).values_list("pause_requested_at", flat=True).first()
 
     def _stops(self) -> Iterator[Obstacle]:
         """What keeps everything: maintenance, freezes, that nobody is there."""

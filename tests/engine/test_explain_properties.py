@@ -159,7 +159,7 @@ def agrees(made: Flow, run: Run) -> bool:
     return ended or not (said.ends or said.ended)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(program=programs())
 def test_it_works(flow: Any, project: Project, frozen_clock: FrozenClock, program: Program) -> None:
     frozen_clock.moment = START
