@@ -254,6 +254,8 @@ RATE_LIMITS = {  # per minute; a project may override the first three in its set
 
 # --- steps --------------------------------------------------------------------------------------------------------
 FILE_ROOTS = [Path(root) for root in env.str("FLOWFORGE_FILE_ROOTS", default=str(HOME / "files")).split(":") if root]
+ISOLATION = env.str("FLOWFORGE_ISOLATION", default="auto")
+READABLE = [Path(path) for path in env.str("FLOWFORGE_READABLE", default="").split(":") if path]
 ALLOW_PRIVATE_TARGETS: list[str] = env.list("FLOWFORGE_ALLOW_PRIVATE_TARGETS", default=[])
 METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
