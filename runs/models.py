@@ -75,6 +75,8 @@ class Run(Row):
     lease_owner = models.CharField(max_length=80, default="")
     lease_expires_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)  # when someone has to look at it; null: only an outside event moves it
+    held_at = models.DateTimeField(null=True)  # since when a freeze keeps it from what it would do
+    thawed_at = models.DateTimeField(null=True)  # when a thaw has last let it go
 
     objects = ScopedQuerySet["Run"].as_manager()
 
@@ -113,6 +115,8 @@ class Run(Row):
             models.Index(
                 fields=["project", "-created_at", "-id"], name="run_failed_listing", condition=Q(status="failed")
             ),
+            # what freezes hold back, in the order in which it is let go: engine.store.holds
+            models.Index(fields=["-priority", "created_at", "id"], name="run_held", condition=Q(held_at__isnull=False)),
             # the runs of a group of failures that can be retried: services.failures
             models.Index(fields=["failure_id", "id"], name="run_failure", condition=Q(failure_id__isnull=False)),
         ]

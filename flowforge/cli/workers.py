@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from flowforge.celery import create_app
 from flowforge.cli.consumer import PoolConsumer
 from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
+from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
 from flowforge.engine.drivers import drivers
 from flowforge.engine.keeper import keeper
@@ -75,6 +77,7 @@ class Workers:
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
+        failpoint("drain.begun")
         presence.drain(keeper.began)
         alarm.stop()
         _wait_for_executions(grace_seconds)
@@ -108,7 +111,7 @@ class Workers:
     def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
         controller = WorkController(
             app=create_app(f"flowforge-{queue}"),
-            hostname=f"{queue}@%h",
+            hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
             pool="threads",
             pool_cls="threads",
             concurrency=1 if queue == bell.CONTROL_QUEUE else count,  # hints are passed on: `drivers` has the threads

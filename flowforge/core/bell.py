@@ -62,3 +62,4 @@ def _send(name: str, args: list[str], queue: str) -> None:
         current_app.send_task(name, args=args, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True)
     except Exception as error:  # noqa: BLE001  whatever the broker's client raises: the sweep finds the run within a second or two
         log.warning("bell lost: %s %s: %s", name, args, error)
+    failpoint("bell.after_ring")

@@ -2,16 +2,18 @@
 
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from flowforge.core import json
 from flowforge.core.ids import step_id
 from flowforge.core.json import Json
 from flowforge.engine.store.rows import ClaimedRun, EventRow, Failure, RunUpdate, StepRow
 from flowforge.engine.store.steps import count, started_event
+from flowforge.events.schemas import RUN_STARTED, STEP_STARTED
 from flowforge.kernel.fingerprints import fingerprint_of
 from flowforge.kernel.runstate import RunChange, StepChange
 
+BEGINNINGS: Final = (RUN_STARTED, STEP_STARTED)
 _ATTEMPT = ("status", "attempt", "lease_token", "worker", "started_at", "lease_expires_at", "finished_at", "error")
 attempt_of = attrgetter(*_ATTEMPT)  # what `start` changes
 
@@ -34,6 +36,11 @@ class Journal:
     @property
     def is_empty(self) -> bool:
         return not self.events and not self.changed and not self.update.columns
+
+    @property
+    def begins(self) -> bool:
+        """Whether the run or a step of it begins with this round."""
+        return any(event.event in BEGINNINGS for event in self.events)
 
     # --- steps ----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
 from flowforge.kernel.definition import Definition
+from flowforge.operating.selectors import engine_paused
 from runs.scope import scope_of
 
 MAX_BATCH = 128
@@ -45,7 +46,7 @@ def work(run_id: uuid.UUID, queue: str) -> None:
     plan = plan_of(run.version_id)
     results = Results(run_id)
     size = 1
-    while not pools.draining.is_set():
+    while not pools.draining.is_set() and not engine_paused():
         steps = step_store.claim_steps(
             run_id,
             queue=queue,

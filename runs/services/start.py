@@ -132,11 +132,16 @@ def start_runs(
         drafts, new = _without_conflicts(plan, drafts, new)
         Run.objects.bulk_create(new)
         RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        transaction.on_commit(_accepted)
         for run in new:
             if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, new)
+
+
+def _accepted() -> None:
+    failpoint("accept.after_commit")
 
 
 def _require_startable(workflow: Workflow) -> None:

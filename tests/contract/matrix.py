@@ -58,6 +58,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/projects": Operation(scope=ANY, body={"name": "new"}, refused=True),
     "PATCH /v1/projects/{project}": Operation(scope="projects:write", body={"name": "other"}),
     "DELETE /v1/projects/{project}": Operation(scope="projects:write"),
+    "POST /v1/projects/{project}:freeze": Operation(scope="runs:write", body={"reason": "so"}),
+    "POST /v1/projects/{project}:thaw": Operation(scope="runs:write", body={}),
     **_reads(
         "workflows:read",
         "/v1/step-types",
@@ -79,6 +81,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "PUT /v1/workflows/{workflow}": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
     "PATCH /v1/workflows/{workflow}": Operation(scope="workflows:write", body={"description": "other"}),
     "DELETE /v1/workflows/{workflow}": Operation(scope="workflows:write"),
+    "POST /v1/workflows/{workflow}:freeze": Operation(scope="runs:write", body={"reason": "so"}),
+    "POST /v1/workflows/{workflow}:thaw": Operation(scope="runs:write", body={}),
     "POST /v1/workflows/{workflow}:duplicate": Operation(
         scope="workflows:write", also="workflows:read", body={"name": "copy"}
     ),
