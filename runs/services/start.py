@@ -19,6 +19,7 @@ from flowforge.telemetry.trace import Trace
 from runs import gates
 from runs.constants import RING_BEFORE
 from runs.models import Run, RunEvent
+from runs.raw import insert_rows
 from runs.selectors import version_id_of
 from runs.services import conflicts
 from runs.services.dedupe import claim_keys
@@ -130,8 +131,8 @@ def start_runs(
         holders = _claim(plan, items, drafts)
         new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
         drafts, new = _without_conflicts(plan, drafts, new)
-        Run.objects.bulk_create(new)
-        RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        insert_rows(new)
+        insert_rows([_created_event(run) for run in new])
         transaction.on_commit(_accepted)
         for run in new:
             if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
