@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "workflows",
     "runs",
+    "schedules",
     "webhooks",
     "flowforge.engine",
     "flowforge.cli",
@@ -266,6 +267,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
     "flowforge.engine.store.admission.forget_paces",
 ]

@@ -111,9 +111,28 @@ class Run(Row):
             ),
             # who has a place of the project's `max_concurrent_runs`: engine.store.admission
             models.Index(fields=["project"], name="run_running", condition=Q(status="running")),
-            # `?status=failed`, the listing that people ask for when something is wrong
+            # listings by a status that few runs have, however many are stored: api.filters. All begin with the status,
+            # else SQLite would rather walk `run_listing`
             models.Index(
-                fields=["project", "-created_at", "-id"], name="run_failed_listing", condition=Q(status="failed")
+                fields=["project", "status", "-created_at", "-id"],
+                name="run_failed_listing",
+                condition=Q(status="failed"),
+            ),
+            models.Index(
+                fields=["project", "status", "-created_at", "-id"],
+                name="run_cancelled_listing",
+                condition=Q(status="cancelled"),
+            ),
+            models.Index(
+                fields=["project", "status", "-created_at", "-id"],
+                name="run_live_listing",
+                condition=Q(finished_at__isnull=True),
+            ),
+            # runs of a schedule that have not ended: selectors.live_runs_of
+            models.Index(
+                fields=["trigger_id", "created_by"],
+                name="run_live_by_trigger",
+                condition=Q(finished_at__isnull=True, trigger_id__isnull=False),
             ),
             # what freezes hold back, in the order in which it is let go: engine.store.holds
             models.Index(fields=["-priority", "created_at", "id"], name="run_held", condition=Q(held_at__isnull=False)),

@@ -26,6 +26,7 @@ from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
+from schedules.clockwork import Clockwork
 
 log = logging.getLogger("flowforge.worker")
 
@@ -33,6 +34,7 @@ log = logging.getLogger("flowforge.worker")
 SWITCH_SECONDS = 0.0005  # how long a thread may keep the interpreter while others want it: many wait on each other
 HINTS_KEPT = 64  # that wait for this process's drivers: more are left to other processes
 HINTS_KEPT_ALONE = 10_000
+RESCUERS = 2  # threads for steps of a queue that nobody has come for: what carries hints may carry none
 
 
 class Workers:
@@ -48,6 +50,7 @@ class Workers:
         self._idle: dict[str, IdleThreads] = {}
         self._driving: IdleThreads | None = None
         self._runners: list[threading.Thread] = []
+        self._clockwork = Clockwork()
 
     def start(self) -> None:
         """Returns when every pool listens."""
@@ -58,13 +61,15 @@ class Workers:
         pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
+        self._clockwork.start()
         self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
+        self._idle = {
+            name: IdleThreads(count if self._alone else min(count, RESCUERS), f"idle-{name}")
+            for name, count in self._threads.items()
+            if name != bell.CONTROL_QUEUE
+        }
+        bell.rescue_here(self._answer)
         if self._alone:
-            self._idle = {
-                name: IdleThreads(count, f"idle-{name}")
-                for name, count in self._threads.items()
-                if name != bell.CONTROL_QUEUE
-            }
             bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
         for (queue, count), event in zip(self._threads.items(), ready, strict=True):
@@ -80,6 +85,7 @@ class Workers:
         failpoint("drain.begun")
         presence.drain(keeper.began)
         alarm.stop()
+        self._clockwork.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
         _wait_for_executions(5.0)
@@ -104,7 +110,7 @@ class Workers:
         if pools.draining.is_set():
             return False
         if task == bell.DRIVE:
-            return drivers.hint(uuid.UUID(args[0]))
+            return self._driving is not None and drivers.hint(uuid.UUID(args[0]))
         idle = self._idle.get(queue)
         return idle is not None and not pools.is_full(queue) and idle.offer(partial(tasks.work, *args))
 

@@ -28,6 +28,7 @@ NAMES: Final[dict[str, str]] = {
     "result.after_commit": "a result is on disk, the driver is not hinted",
     "commit.before": "a decision round is made, not yet committed",
     "commit.after": "the round is on disk, its hints are not out",
+    "schedule.before_commit": "a tick's runs and decisions are written, not yet committed",
     "map.before_gather": "a map's last item has ended, its results are not put together",
     "child.after_start": "a child run is on disk, its step does not wait for it yet",
     "event.after_store": "an event is on disk, nobody who waits for it is woken",

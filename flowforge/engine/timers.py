@@ -47,7 +47,7 @@ def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
     failpoint("sweep.after_take")
     for run_id in due:
-        bell.drive_now(run_id)
+        bell.drive_overdue(run_id)
     return Swept(len(due))
 
 

@@ -5,11 +5,14 @@ python -m tests.faults [--profile standard|smoke] [--stack embedded,fleet,rabbit
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from tests.faults import scenarios, world
 from tests.faults.profiles import PROFILES, STACKS
@@ -26,6 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, help="a random one if left out; it is printed")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no scenario after so long")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _leave)  # so that the children are ended then, too
     seed = random.SystemRandom().randrange(100_000) if options.seed is None else options.seed
     print(f"profile {options.profile}, seed {seed}", flush=True)
     report = Report()
@@ -70,6 +74,10 @@ def _one(found: world.World, scenario: scenarios.Scenario, seed: int) -> Line:
     verdict = scenarios.run(found, scenario, seed)
     seconds = time.monotonic() - began
     return Line(stack=found.stack, name=scenario.name, faults=scenario.faults, seconds=seconds, verdict=verdict)
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _is_wanted(scenario: scenarios.Scenario, only: str) -> bool:
