@@ -9,7 +9,7 @@ from django.conf import settings
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from runs.models import Run
 
-SHORTEST_PAUSE_SECONDS = 0.002
+SHORTEST_PAUSE_SECONDS = 0.05 if settings.EMBEDDED else 0.002  # the only process is told: it need not look
 LONGEST_PAUSE_SECONDS = 0.25
 PAUSE_SHARE = 0.1  # of the time that has gone by: an end is seen late by a tenth of what it took, at most
 _SPARE_THREADS = 4  # of the web server's, kept free of callers who wait

@@ -62,6 +62,7 @@ def test_an_end_before_the_first_look_is_found_at_once(looks):
 
 
 def test_looks_grow_rarer(looks, monkeypatch):
+    monkeypatch.setattr(waiting, "SHORTEST_PAUSE_SECONDS", 0.002)
     pauses, now = [], [1000.0]
 
     class Clockwork(threading.Event):
