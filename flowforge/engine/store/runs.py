@@ -91,7 +91,7 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     """What the driver is to know of a commit that is on disk. Raises LeaseLost or Poked if it wrote nothing."""
     run = asked.run
     if row is None:
-        guarded = asked.unless_poked or asked.unless_frozen
+        guarded = asked.unless_poked or asked.unless_frozen or asked.unless_cancelled
         raise Poked(run.id) if guarded and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
     for step in asked.steps:

@@ -97,6 +97,8 @@ def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
     if asked.unless_frozen:
         condition += f" AND NOT {IS_FROZEN}"
+    if asked.unless_cancelled:
+        condition += " AND cancel_requested_at IS NULL"
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s{kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
