@@ -16,6 +16,7 @@ from flowforge.core.redaction import Redactor, secrets_in
 from flowforge.engine import relatives
 from flowforge.engine.cache import Cached
 from flowforge.engine.event_waits import ProjectEvents
+from flowforge.engine.isolation import isolated, isolation_here
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.presence import presence
@@ -61,6 +62,7 @@ class Execution:
         self._lines: list[EventRow] = []
         self._line_count = self._byte_count = 0
         self.inputs_stored = False
+        self._settings: StepSettings | None = None  # where the project wants its own
         self.cached: Cached | None = None
 
     @property
@@ -137,10 +139,15 @@ class Execution:
                 details = {"errors": [fault.as_dict() for fault in faults]}
                 return Failed(code="invalid_config", message=faults[0].detail, retryable=False, details=details)
         if step_type.starts_processes:
-            allowed = projects.allowed_step_types(projects.settings_of(self.run.project_id))
+            known = projects.settings_of(self.run.project_id)
+            allowed = projects.allowed_step_types(known)
             if allowed is None or step_type.name not in allowed:
                 message = f"The project does not allow steps of the type {step_type.name}."
                 return Failed(code="type_not_allowed", message=message, retryable=False)
+            found = isolated(step_settings(), projects.wanted_isolation(known))
+            if isinstance(found, Failed):
+                return found
+            self._settings = found
         return None
 
     def _outcome(self) -> Outcome | None:
@@ -176,7 +183,7 @@ class Execution:
             timeout_seconds=self.plan.timeout_seconds(self.node),
             cancel=self.cancel,
             log=self.write_log,
-            settings=step_settings(),
+            settings=self._settings or step_settings(),
             events=ProjectEvents(self.run.project_id, self.row.id),
             traceparent=self.run.traceparent,
             start_run=partial(relatives.start_for_step, self.run, self.row),
@@ -190,6 +197,7 @@ def step_settings() -> StepSettings:
         home=settings.HOME,
         file_roots=tuple(settings.FILE_ROOTS),
         allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
+        isolation=isolation_here(),
     )
 
 

@@ -56,6 +56,7 @@ class ClaimedRun:
     key_held_since: datetime | None
     rate_key: str | None
     queued_in: str | None  # the id of a gate
+    queued_at: datetime | None
     run_limit: int | None  # the project's `max_concurrent_runs`
 
 

@@ -46,7 +46,7 @@ _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
     "pokes, lease_token, event_seq, parent_run_id, awaited, priority, expires_at, "
-    "concurrency_key, key_held_since, rate_key, queued_in, "
+    "concurrency_key, key_held_since, rate_key, queued_in, queued_at, "
     "(SELECT settings ->> 'max_concurrent_runs' FROM projects_project WHERE projects_project.id = runs_run.project_id)"
     f", held_at, thawed_at, {HOLDING}"
 )
@@ -246,9 +246,10 @@ def claimed_run(row: tuple[Any, ...]) -> ClaimedRun:
         key_held_since=time_out(row[24]),
         rate_key=row[25],
         queued_in=row[26],
-        run_limit=None if row[27] is None else int(row[27]),
-        held_at=time_out(row[28]),
-        frozen=is_held(row[30], row[31], held_at=row[28], started_at=row[12], thawed_at=row[29]),
+        queued_at=time_out(row[27]),
+        run_limit=None if row[28] is None else int(row[28]),
+        held_at=time_out(row[29]),
+        frozen=is_held(row[31], row[32], held_at=row[29], started_at=row[12], thawed_at=row[30]),
     )
 
 
