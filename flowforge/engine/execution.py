@@ -40,6 +40,7 @@ from workflows.services.definitions import step_types
 
 MAX_LOG_LINES = 10_000
 MAX_LOG_BYTES = 1024 * 1024
+MAX_ERROR_CHARACTERS = 100_000
 
 log = logging.getLogger("flowforge.engine")
 _by_name = Redactor()  # masks what looks like a secret by the name of its key
@@ -155,9 +156,9 @@ class Execution:
             return self.plan.step_type(self.node).run(self._context())
         except StepCancelled:
             return None
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: sys.exit() in a step is not to end a thread of ours
             log.info("step %s of run %s raised", self.node.id, self.run.id, exc_info=True)
-            message = self.redactor.text(f"{type(error).__name__}: {error}")
+            message = self.redactor.text(f"{type(error).__name__}: {_text(error)}")
             return Failed(code="step_error", message=message[:2_000])
 
     def _stopped(self) -> tuple[Outcome | None, bool]:
@@ -188,6 +189,14 @@ class Execution:
             traceparent=self.run.traceparent,
             start_run=partial(relatives.start_for_step, self.run, self.row),
         )
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says of itself, if it can, and no more of it than anybody reads."""
+    try:
+        return str(error)[:MAX_ERROR_CHARACTERS]
+    except Exception:  # noqa: BLE001  somebody else's __str__ may raise whatever it likes
+        return "(its text cannot be had)"
 
 
 @lru_cache(maxsize=1)

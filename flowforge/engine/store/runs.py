@@ -135,7 +135,7 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     """What the driver is to know of a commit that is on disk. Raises LeaseLost or Poked if it wrote nothing."""
     run = asked.run
     if row is None:
-        guarded = asked.unless_poked or asked.unless_frozen
+        guarded = asked.unless_poked or asked.unless_frozen or asked.unless_cancelled
         raise Poked(run.id) if guarded and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
     for step in asked.steps:
@@ -300,6 +300,8 @@ def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
     if asked.unless_frozen:
         condition += f" AND NOT {IS_FROZEN}"
+    if asked.unless_cancelled:
+        condition += " AND cancel_requested_at IS NULL"
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
