@@ -180,7 +180,8 @@ def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
     Asked whenever results are recorded: of very many nodes, some are looked at first, by indexes without ended steps.
     Else a fan of ten thousand would be read whole again and again.
     """
-    if (node_ids is None or len(node_ids) > MANY_NODES) and _some_live(run_id, node_ids and set(node_ids)):
+    wanted = None if node_ids is None else set(node_ids)
+    if (wanted is None or len(wanted) > MANY_NODES) and _some_live(run_id, wanted):
         return True
     query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND {_LIVE}"
     if node_ids is not None:
