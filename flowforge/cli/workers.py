@@ -22,6 +22,7 @@ from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
+from webhooks.deliverer import deliverer
 
 log = logging.getLogger("flowforge.worker")
 
@@ -52,6 +53,9 @@ class Workers:
         pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
+        if "default" in self._threads:  # where steps call other systems, webhooks are sent as well
+            deliverer.start()
+            bell.listen_for_deliveries(deliverer.ring)
         if self._alone:
             self._idle = {
                 name: IdleThreads(pools.threads_for(name, count), f"idle-{name}")
@@ -73,6 +77,7 @@ class Workers:
         alarm.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
+        deliverer.stop(0.5)
         _wait_for_executions(5.0)
         celery_state.should_stop = True  # type: ignore[assignment]  # the stubs know its first value alone
         inproc.close()

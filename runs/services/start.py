@@ -23,6 +23,7 @@ from runs.selectors import version_id_of
 from runs.services import conflicts
 from runs.services.dedupe import claim_keys
 from runs.services.inputs import complete_inputs
+from runs.telling import tell_of
 from workflows.models import Workflow
 from workflows.selectors import definition_of
 
@@ -131,7 +132,9 @@ def start_runs(
         new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
         drafts, new = _without_conflicts(plan, drafts, new)
         Run.objects.bulk_create(new)
-        RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        events = [_created_event(run) for run in new]
+        RunEvent.objects.bulk_create(events)
+        tell_of(workflow.project_id, new, events)
         for run in new:
             if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
