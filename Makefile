@@ -7,7 +7,7 @@ RUN  := $(VENV)/bin/python
 PYTHONS := $(PYTHON) python3.11 python3.12 python3.13 python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types layers format schema lock bench clean base dev
+.PHONY: help run demo test lint types layers format schema lock bench faults clean base dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lock: dev ## write requirements/*.txt anew from requirements/*.in (ARGS=--upgrad
 
 bench: dev ## FlowForge and other engines on the same workloads, on this machine (docs/benchmarks.md)
 	@exec $(RUN) -m tests.bench $(ARGS)
+
+faults: dev ## break things on purpose, look whether anything was lost or doubled (about 20 minutes; docs/faults.md)
+	@exec $(RUN) -m tests.faults $(ARGS)
 
 clean: ## remove what tools have left (not .venv, not .flowforge)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -92,10 +92,12 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "flowforge.api",
     "flowforge.events",
+    "flowforge.operating",
     "flowforge.projects",
     "flowforge.workers",
     "workflows",
     "runs",
+    "schedules",
     "webhooks",
     "flowforge.engine",
     "flowforge.cli",
@@ -265,6 +267,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
     "runs.services.cache.purge",
+    "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
     "webhooks.services.cleaning.purge_deliveries",
     "flowforge.engine.store.admission.forget_paces",
@@ -272,15 +275,17 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
 EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
+RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does
 
 # --- the engine ---------------------------------------------------------------------------------------------------
 LEASE_SECONDS = env.float("FLOWFORGE_LEASE_SECONDS", default=8.0)
-CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=4)
+CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=1)
 DEFAULT_THREADS = env.int("FLOWFORGE_DEFAULT_THREADS", default=16)
 PROCESS_THREADS = env.int("FLOWFORGE_PROCESS_THREADS", default=4)
 DELIVERY_THREADS = env.int("FLOWFORGE_DELIVERY_THREADS", default=64)
 WEB_THREADS = env.int("FLOWFORGE_WEB_THREADS", default=16)
 DRAIN_SECONDS = env.float("FLOWFORGE_DRAIN_SECONDS", default=25.0)
+THAW_RATE = env.str("FLOWFORGE_THAW_RATE", default="20/s")  # of runs that a freeze has held back, unless it is said
 FAILPOINTS = env.str("FLOWFORGE_FAILPOINTS", default="")
 
 _REDIS_OPTIONS = {
@@ -320,6 +325,8 @@ CELERY_WORKER_ETA_TASK_LIMIT = 1000
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# nobody asks: and on RabbitMQ two pools of one name would lock each other out of its exclusive queues
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

@@ -75,6 +75,8 @@ class Run(Row):
     lease_owner = models.CharField(max_length=80, default="")
     lease_expires_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)  # when someone has to look at it; null: only an outside event moves it
+    held_at = models.DateTimeField(null=True)  # since when a freeze keeps it from what it would do
+    thawed_at = models.DateTimeField(null=True)  # when a thaw has last let it go
 
     objects = ScopedQuerySet["Run"].as_manager()
 
@@ -109,10 +111,31 @@ class Run(Row):
             ),
             # who has a place of the project's `max_concurrent_runs`: engine.store.admission
             models.Index(fields=["project"], name="run_running", condition=Q(status="running")),
-            # `?status=failed`, the listing that people ask for when something is wrong
+            # listings by a status that few runs have, however many are stored: api.filters. All begin with the status,
+            # else SQLite would rather walk `run_listing`
             models.Index(
-                fields=["project", "-created_at", "-id"], name="run_failed_listing", condition=Q(status="failed")
+                fields=["project", "status", "-created_at", "-id"],
+                name="run_failed_listing",
+                condition=Q(status="failed"),
             ),
+            models.Index(
+                fields=["project", "status", "-created_at", "-id"],
+                name="run_cancelled_listing",
+                condition=Q(status="cancelled"),
+            ),
+            models.Index(
+                fields=["project", "status", "-created_at", "-id"],
+                name="run_live_listing",
+                condition=Q(finished_at__isnull=True),
+            ),
+            # runs of a schedule that have not ended: selectors.live_runs_of
+            models.Index(
+                fields=["trigger_id", "created_by"],
+                name="run_live_by_trigger",
+                condition=Q(finished_at__isnull=True, trigger_id__isnull=False),
+            ),
+            # what freezes hold back, in the order in which it is let go: engine.store.holds
+            models.Index(fields=["-priority", "created_at", "id"], name="run_held", condition=Q(held_at__isnull=False)),
             # the runs of a group of failures that can be retried: services.failures
             models.Index(fields=["failure_id", "id"], name="run_failure", condition=Q(failure_id__isnull=False)),
         ]

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from flowforge.api import rates
 from flowforge.core import bell as core_bell
 from flowforge.core import clock as core_clock
+from flowforge.operating import selectors as operating
 from flowforge.projects.models import Project
 from tests import factories
 from tests.support import http_stub, network
@@ -57,6 +58,7 @@ def _clean_process(settings: object) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]  # pytest-django's wrapper has no type for it
     cache.clear()
     rates.store.cache_clear()
+    operating.forget()
 
 
 @pytest.fixture

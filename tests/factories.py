@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import secrets
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from flowforge.core import clock, json
@@ -13,6 +14,7 @@ from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
 from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
+from schedules.models import Backfill, Schedule
 from workflows.models import Workflow, WorkflowVersion
 
 PASSWORD = "a long password of tests"
@@ -115,6 +117,31 @@ def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:
 def unknown_id() -> str:
     """An id that no row has."""
     return str(new_id())
+
+
+def make_schedule(*, workflow: Workflow, **fields: Any) -> Schedule:
+    """A schedule that is due every minute, next at the coming one; no row of beat is made."""
+    now = clock.now()
+    coming = (now + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    return Schedule.objects.create(
+        **{
+            "project": workflow.project,
+            "workflow": workflow,
+            "name": f"Schedule {next(_numbers)}",
+            "kind": "cron",
+            "cron": "* * * * *",
+            "next_due_at": coming,
+            "next_run_at": coming,
+            **fields,
+        }
+    )
+
+
+def make_backfill(*, schedule: Schedule, **fields: Any) -> Backfill:
+    """A backfill of an hour that is to go on."""
+    begin = clock.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    span = {"from_at": begin, "to_at": begin + timedelta(hours=1), "next_due_at": begin}
+    return Backfill.objects.create(**{"schedule": schedule, "total": 60, **span, **fields})
 
 
 def make_worker(**fields: Any) -> Worker:

@@ -6,6 +6,7 @@ DEFINITION_FIELDS: Final = ("nodes", "edges", "config", "input_schema", "output"
 EMPTY_DEFINITION: Final[dict[str, Any]] = {"nodes": [], "edges": [], "config": {}, "input_schema": None, "output": None}
 
 STATUSES: Final = ("active", "paused", "archived")
+DECISIONS: Final = ("fired", "skipped", "coalesced", "deferred", "rejected", "late")  # of triggers
 
 DEFINITION_BODY_BYTES: Final = 5 * 1024 * 1024  # api.md, section 1: definitions may be larger than other bodies
 MAX_NAME_LENGTH: Final = 200

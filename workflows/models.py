@@ -6,6 +6,7 @@ from django.db.models import Q
 from flowforge.core.models import EditableRow, Row
 from flowforge.projects.models import Project, User
 from flowforge.projects.scoping import ScopedQuerySet
+from workflows.constants import DECISIONS
 
 
 class VersionQuerySet(ScopedQuerySet["WorkflowVersion"]):
@@ -62,3 +63,47 @@ class WorkflowVersion(Row):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.version}"
+
+
+class TriggerDecision(Row):
+    """What a trigger did with one tick, call or event, and why. Written by `workflows.services.decisions` alone.
+
+    General: a schedule's ticks, a webhook's calls, an event's matches. No foreign key leads to trigger or run, so that
+    the ledger outlives both.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    trigger_type = models.CharField(max_length=32)  # `schedule, webhook, event` …
+    trigger_id = models.CharField(max_length=64)
+    decision = models.CharField(max_length=16)  # one of constants.DECISIONS
+    reason = models.CharField(max_length=64)  # stable, snake_case
+    detail = models.CharField(max_length=500, default="")  # for people
+    due_at = models.DateTimeField(null=True)  # of a schedule: the nominal moment; null: nothing was expected
+    until_at = models.DateTimeField(null=True)  # the row speaks of all due times from `due_at` to before this one
+    run_id = models.UUIDField(null=True)  # the run that it started, joined or met
+
+    objects = ScopedQuerySet["TriggerDecision"].as_manager()
+
+    class Meta(Row.Meta):
+        constraints = [
+            models.CheckConstraint(condition=Q(decision__in=DECISIONS), name="decision_known"),
+            # one due time, one decision, whoever decides: schedules.services.firing
+            models.UniqueConstraint(
+                fields=["trigger_type", "trigger_id", "due_at"],
+                name="decision_once",
+                condition=Q(due_at__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["trigger_type", "trigger_id", "-created_at", "-id"], name="decision_listing"),
+            models.Index(fields=["created_at"], name="decision_age"),  # the cleaning's query
+            # due times that wait for a run to end: decisions.waiting
+            models.Index(
+                fields=["trigger_type", "trigger_id", "due_at"],
+                name="decision_waiting",
+                condition=Q(decision="deferred", run_id__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decision}: {self.reason}"

@@ -1,36 +1,40 @@
 """Workflows as clients see them (docs/api.md, section 4), and the tags of their states."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowforge.api.http import etag
+from flowforge.api.http import names_edited, tag_in_two
 from flowforge.core.json import Json
+from flowforge.operating import present as operating
+from flowforge.operating.models import Hold
 from workflows.constants import DEFINITION_FIELDS
 from workflows.models import WorkflowVersion
 from workflows.selectors import LIST_FIELDS
 
 LastRun = tuple[uuid.UUID, str]
 
-_OF_RUNS: Final = ("last_run_id", "last_run_status")
+_OF_RUNS: Final = ("last_run_id", "last_run_status", "freeze")
 
 
-def workflow(row: Mapping[str, Any], last_run: LastRun | None, parts: Mapping[str, Json]) -> dict[str, Json]:
-    """A workflow from a row with LIST_FIELDS; `parts`: what of its definition is shown."""
+def workflow(
+    row: Mapping[str, Any], last_run: LastRun | None, parts: Mapping[str, Json], hold: Hold | None
+) -> dict[str, Json]:
+    """A workflow from a row with LIST_FIELDS; `parts`: what of its definition is shown; `hold`: what freezes it."""
     run_id, run_status = last_run or (None, None)
     return {
         **row,
         **parts,
         "last_run_id": run_id,
         "last_run_status": run_status,
+        "freeze": operating.freeze(hold),
     }
 
 
-def whole(version: WorkflowVersion, last_run: LastRun | None) -> dict[str, Json]:
+def whole(version: WorkflowVersion, last_run: LastRun | None, hold: Hold | None) -> dict[str, Json]:
     """A workflow from its current version, with its definition."""
     row = {name: getattr(version.workflow, name) for name in LIST_FIELDS}
-    return workflow(row, last_run, {name: version.definition.get(name) for name in DEFINITION_FIELDS})
+    return workflow(row, last_run, {name: version.definition.get(name) for name in DEFINITION_FIELDS}, hold)
 
 
 def version_row(row: Mapping[str, Any], workflow_id: uuid.UUID, current: int) -> dict[str, Json]:
@@ -47,24 +51,14 @@ def version_row(row: Mapping[str, Any], workflow_id: uuid.UUID, current: int) ->
 
 
 def tag_of(shown: Mapping[str, Json]) -> str:
-    """A strong entity tag in two parts: what people edit, and what runs change.
-
-    Both make the tag, so that a client that asks with If-None-Match never misses a run.
-    """
-    edited = {name: value for name, value in shown.items() if name not in _OF_RUNS}
-    return f"{_edited_part(edited)}.{etag([shown[name] for name in _OF_RUNS])[1:]}"
+    """A strong entity tag of what people edit and what runs and freezes change."""
+    return tag_in_two(_edited(shown), [shown[name] for name in _OF_RUNS])
 
 
 def names_state(if_match: str, shown: Mapping[str, Json]) -> bool:
-    """If-Match: does it name the state that an edit would change? A run that came in between doesn't count.
-
-    Strong comparison (RFC 9110, section 13.1.1) of the first part; the gzip coding's tag names the same state.
-    """
-    if if_match.strip() == "*":
-        return True
-    edited = {name: value for name, value in shown.items() if name not in _OF_RUNS}
-    return re.search(rf"(?<!W/){re.escape(_edited_part(edited))}\.[0-9a-f]+(?:-gzip)?\"", if_match) is not None
+    """If-Match: does it name the state that an edit would change? Runs and freezes in between don't count."""
+    return names_edited(if_match, _edited(shown))
 
 
-def _edited_part(edited: Mapping[str, Json]) -> str:
-    return etag(edited)[:-1]
+def _edited(shown: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in shown.items() if name not in _OF_RUNS}

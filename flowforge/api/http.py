@@ -70,6 +70,24 @@ def require_match(header: str | None, representation: Json) -> None:
         raise PreconditionFailed(detail="If-Match names another state of this resource: read it again.")
 
 
+def tag_in_two(edited: Json, moving: Json) -> str:
+    """A strong tag in two parts: what people edit, and what changes by itself (runs, say).
+
+    Both make the tag, so that a client that asks with If-None-Match never misses a change of either.
+    """
+    return f"{etag(edited)[:-1]}.{etag(moving)[1:]}"
+
+
+def names_edited(if_match: str, edited: Json) -> bool:
+    """If-Match against a tag in two parts: does it name the state that an edit would change?
+
+    Strong comparison (RFC 9110, section 13.1.1) of the first part; the gzip coding's tag names the same state.
+    """
+    if if_match.strip() == "*":
+        return True
+    return re.search(rf"(?<!W/){re.escape(etag(edited)[:-1])}\.[0-9a-f]+(?:-gzip)?\"", if_match) is not None
+
+
 def _tags(header: str) -> list[tuple[bool, str, str]]:
     """(weak, tag without coding, tag as sent) of each well-formed member of the list."""
     found = []

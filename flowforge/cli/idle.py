@@ -46,6 +46,7 @@ class IdleThreads:
                     call()
                 except Exception:
                     log.exception("a hint could not be answered")
+                    connections.close_all()  # perhaps it was this thread's that failed: the next call has a fresh one
                 with self._lock:
                     self._idle += 1
         finally:

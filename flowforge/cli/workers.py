@@ -2,10 +2,12 @@
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Mapping
 from functools import partial
 
 from celery.worker import WorkController
@@ -16,19 +18,24 @@ from flowforge.celery import create_app
 from flowforge.cli.consumer import PoolConsumer
 from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
+from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
+from flowforge.engine.drivers import drivers
 from flowforge.engine.keeper import keeper
 from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
+from schedules.clockwork import Clockwork
 from webhooks.deliverer import deliverer
 
 log = logging.getLogger("flowforge.worker")
 
 
 SWITCH_SECONDS = 0.0005  # how long a thread may keep the interpreter while others want it: many wait on each other
-_TASKS: dict[str, Callable[..., None]] = {bell.DRIVE: tasks.drive, bell.WORK: tasks.work}
+HINTS_KEPT = 64  # that wait for this process's drivers: more are left to other processes
+HINTS_KEPT_ALONE = 10_000
+RESCUERS = 2  # threads for steps of a queue that nobody has come for: what carries hints may carry none
 
 
 class Workers:
@@ -42,7 +49,9 @@ class Workers:
         self._threads = threads  # queue -> number
         self._alone = alone
         self._idle: dict[str, IdleThreads] = {}
+        self._driving: IdleThreads | None = None
         self._runners: list[threading.Thread] = []
+        self._clockwork = Clockwork()
 
     def start(self) -> None:
         """Returns when every pool listens."""
@@ -56,11 +65,15 @@ class Workers:
         if "default" in self._threads:  # where steps call other systems, webhooks are sent as well
             deliverer.start()
             bell.listen_for_deliveries(deliverer.ring)
+        self._clockwork.start()
+        self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
+        self._idle = {
+            name: IdleThreads(count if self._alone else min(count, RESCUERS), f"idle-{name}")
+            for name, count in self._threads.items()
+            if name != bell.CONTROL_QUEUE
+        }
+        bell.rescue_here(self._answer)
         if self._alone:
-            self._idle = {
-                name: IdleThreads(pools.threads_for(name, count), f"idle-{name}")
-                for name, count in self._threads.items()
-            }
             bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
         for (queue, count), event in zip(self._threads.items(), ready, strict=True):
@@ -73,8 +86,10 @@ class Workers:
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""
         pools.draining.set()
+        failpoint("drain.begun")
         presence.drain(keeper.began)
         alarm.stop()
+        self._clockwork.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
         deliverer.stop(0.5)
@@ -83,24 +98,34 @@ class Workers:
         inproc.close()
         for runner in self._runners:
             runner.join(timeout=5)
-        for idle in self._idle.values():
-            idle.stop()
+        for idle in (self._driving, *self._idle.values()):
+            if idle is not None:
+                idle.stop()
         keeper.stop()
         presence.close()
 
+    def _start_drivers(self, count: int) -> None:
+        """Most of their threads are for those that sit in long steps: `count` drive at a time."""
+        if count:
+            self._driving = IdleThreads(count * pools.PARKED_FOR_EACH, "driver")
+            room = HINTS_KEPT_ALONE if self._alone else HINTS_KEPT
+            drivers.start(self._driving.offer, most=count, room=room)
+
     def _answer(self, task: str, args: list[str], queue: str) -> bool:
-        idle = self._idle.get(queue)
-        if idle is None or pools.draining.is_set() or pools.is_full(queue):
+        if pools.draining.is_set():
             return False
-        return idle.offer(partial(_TASKS[task], *args))
+        if task == bell.DRIVE:
+            return self._driving is not None and drivers.hint(uuid.UUID(args[0]))
+        idle = self._idle.get(queue)
+        return idle is not None and not pools.is_full(queue) and idle.offer(partial(tasks.work, *args))
 
     def _start_pool(self, queue: str, count: int, ready: threading.Event) -> None:
         controller = WorkController(
             app=create_app(f"flowforge-{queue}"),
-            hostname=f"{queue}@%h",
+            hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
             pool="threads",
             pool_cls="threads",
-            concurrency=pools.threads_for(queue, count),
+            concurrency=1 if queue == bell.CONTROL_QUEUE else count,  # hints are passed on: `drivers` has the threads
             queues=[queue],
             consumer_cls=PoolConsumer,
             use_eventloop=False,  # Celery's hub is one a process, and these are several pools

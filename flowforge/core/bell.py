@@ -4,8 +4,10 @@ The web rings by name and on commit; it never imports the engine. Messages expir
 """
 
 import logging
+import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable
 
 from celery import current_app
@@ -22,8 +24,16 @@ DELIVERIES_RING_SECONDS = 0.2
 
 log = logging.getLogger("flowforge.bell")
 
+Answer = Callable[[str, list[str], str], bool]
+"""Takes a hint (task name, arguments, queue) in this process; False if it cannot now."""
+
+_OVERDUE_KEPT = 1_000
+
 _listeners: list[Callable[[uuid.UUID], None]] = []
-_answer_here: list[Callable[[str, list[str], str], bool]] = []
+_answer_here: list[Answer] = []
+_rescuers: list[Answer] = []
+_overdue: OrderedDict[uuid.UUID, None] = OrderedDict()  # runs whose hints may have been lost, the newest last
+_overdue_lock = threading.Lock()
 _deliverers: list[Callable[[], None]] = []
 _delivery_rung_at = 0.0
 
@@ -41,8 +51,25 @@ def drive_now(run_id: uuid.UUID) -> None:
     _send(DRIVE, [str(run_id)], CONTROL_QUEUE)
 
 
+def drive_overdue(run_id: uuid.UUID) -> None:
+    """Hint a run whose moment has passed: for the sweep.
+
+    Perhaps it was hinted and nobody came. So this process answers by itself if it can, and so it does with one hint of
+    the run's steps: runs end though the broker may carry nothing at all.
+    """
+    with _overdue_lock:
+        _overdue[run_id] = None
+        _overdue.move_to_end(run_id)
+        while len(_overdue) > _OVERDUE_KEPT:
+            _overdue.popitem(last=False)
+    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE):
+        drive_now(run_id)
+
+
 def work_now(run_id: uuid.UUID, queue: str, count: int = 1) -> None:
     """Hint `count` workers of a queue that this run has steps to claim."""
+    if run_id in _overdue and _rescued(WORK, [str(run_id), queue], queue):
+        count -= 1
     for _ in range(count):
         _send(WORK, [str(run_id), queue], queue)
 
@@ -73,7 +100,12 @@ def listen(listener: Callable[[uuid.UUID], None]) -> None:
     _listeners.append(listener)
 
 
-def answer_here(answer: Callable[[str, list[str], str], bool]) -> None:
+def rescue_here(answer: Answer) -> None:
+    """Offer the hints of runs that are overdue to this process first."""
+    _rescuers.append(answer)
+
+
+def answer_here(answer: Answer) -> None:
     """Offer each hint (task name, arguments, queue) to this process first; it says whether it has taken it.
 
     For the process that is server and worker in one: an idle thread beside the ringer beats any broker.
@@ -81,9 +113,17 @@ def answer_here(answer: Callable[[str, list[str], str], bool]) -> None:
     _answer_here.append(answer)
 
 
+def _rescued(name: str, args: list[str], queue: str) -> bool:
+    return any(answer(name, args, queue) for answer in _rescuers)
+
+
 def _send(name: str, args: list[str], queue: str) -> None:
-    if any(answer(name, args, queue) for answer in _answer_here):
-        return
+    if not any(answer(name, args, queue) for answer in _answer_here):
+        _send_to_broker(name, args, queue)
+    failpoint("bell.after_ring")
+
+
+def _send_to_broker(name: str, args: list[str], queue: str) -> None:
     try:
         current_app.send_task(name, args=args, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True)
     except Exception as error:  # noqa: BLE001  whatever the broker's client raises: the sweep finds the run within a second or two

@@ -5,6 +5,7 @@ name, probability, action and, optionally, how often at most. An unknown name or
 run that misspells its faults would prove nothing.
 """
 
+import logging
 import os
 import random
 import signal
@@ -16,7 +17,10 @@ from typing import Final
 
 NAMES: Final[dict[str, str]] = {
     "accept.before_commit": "a run's rows are written, not yet committed",
+    "accept.after_commit": "a run is on disk, nobody is hinted, the caller has no answer",
     "bell.before_ring": "what a hint tells of is on disk, the hint is not out",
+    "bell.after_ring": "the hint is with the broker, the ringer goes on",
+    "drive.after_claim": "a driver has the run's lease, nothing is decided",
     "claim.after": "a worker has claimed steps, none has begun",
     "step.before_effect": "a step is claimed, its effect has not happened",
     "step.after_effect": "the effect has happened, its result is only in memory",
@@ -24,8 +28,18 @@ NAMES: Final[dict[str, str]] = {
     "result.after_commit": "a result is on disk, the driver is not hinted",
     "commit.before": "a decision round is made, not yet committed",
     "commit.after": "the round is on disk, its hints are not out",
+    "schedule.before_commit": "a tick's runs and decisions are written, not yet committed",
+    "map.before_gather": "a map's last item has ended, its results are not put together",
+    "child.after_start": "a child run is on disk, its step does not wait for it yet",
+    "event.after_store": "an event is on disk, nobody who waits for it is woken",
+    "run.before_terminal": "a run's end is decided, not yet committed",
     "run.after_terminal": "a run has ended, those who wait for it are not told",
+    "sweep.after_take": "due runs are put off by the sweep, their hints are not out",
+    "lease.before_renew": "the keeper is about to renew the leases of what runs here",
+    "drain.begun": "the process claims nothing more, what runs is not handed back yet",
 }
+
+log = logging.getLogger("flowforge.failpoints")
 
 
 class FailpointError(RuntimeError):
@@ -34,6 +48,7 @@ class FailpointError(RuntimeError):
 
 @dataclass
 class _Fault:
+    text: str
     probability: float
     act: Callable[[], None]
     left: float  # how many times more; infinity: no limit
@@ -45,6 +60,7 @@ class _Fault:
             if self.left <= 0 or random.random() >= self.probability:  # noqa: S311  chance, not a secret
                 return
             self.left -= 1
+        log.warning("failpoint %s strikes", self.text)  # before it acts: some never come back
         self.act()
 
 
@@ -72,12 +88,12 @@ def _parse(part: str) -> tuple[str, _Fault]:
     if name not in NAMES:
         raise ValueError(f"failpoint {part!r}: there is no {name!r}")
     try:
-        fault = _Fault(probability=float(probability), act=_action(action), left=float(limit or "inf"))
+        chance, act, left = float(probability), _action(action), float(limit or "inf")
     except ValueError as error:
         raise ValueError(f"failpoint {part!r}: {error}") from None
-    if not 0 <= fault.probability <= 1:
+    if not 0 <= chance <= 1:
         raise ValueError(f"failpoint {part!r}: a probability lies between 0 and 1")
-    return name, fault
+    return name, _Fault(text=f"{name}:{action}", probability=chance, act=act, left=left)
 
 
 def _action(text: str) -> Callable[[], None]:

@@ -39,11 +39,12 @@ from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost
 from flowforge.engine.telling import telling
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.engine.turns import Perform, Turns, carry
-from flowforge.kernel.dispatch import dispatchable, next_wake
+from flowforge.kernel.dispatch import dispatchable, held_back, next_wake
 from flowforge.kernel.expressions import ExpressionError
 from flowforge.kernel.machine import decide
 from flowforge.kernel.runstate import RunChange, StepChange, StepState
 from flowforge.kernel.states import ENDED_STEP_STATUSES
+from flowforge.operating.selectors import engine_paused
 from runs import waiting
 
 COMMIT_AFTER_SECONDS = 0.05  # a stretch of pure steps is committed at least so often
@@ -56,17 +57,22 @@ _in_place = threading.BoundedSemaphore(settings.CONTROL_THREADS * (pools.PARKED_
 
 def drive(run_id: uuid.UUID) -> None:
     """Take a run as far as it goes. A doubled or late hint does nothing."""
-    if pools.draining.is_set():
+    if pools.draining.is_set() or engine_paused():
         return
     run = run_store.claim_run(run_id, PROCESS_NAME, clock.now(), settings.LEASE_SECONDS)
-    if run is None:
-        return
+    if run is not None:
+        carry(whole_drive(run))
+
+
+def whole_drive(run: ClaimedRun) -> Turns[None]:
+    """A claimed run, taken as far as it goes and let go whatever happens."""
     try:
-        Drive(run).go()
+        failpoint("drive.after_claim")
+        yield from Drive(run).turns()
     except LeaseLost:
-        log.warning("run %s: the lease was lost, another process goes on", run_id)
+        log.warning("run %s: the lease was lost, another process goes on", run.id)
     except Exception:
-        log.exception("run %s: driving failed", run_id)
+        log.exception("run %s: driving failed", run.id)
         run_store.give_back(run, clock.now() + timedelta(seconds=TROUBLE_SECONDS))
 
 
@@ -89,6 +95,10 @@ class Drive(HeldRun):
         while True:
             try:
                 released = yield from self._round()
+            except Poked:
+                self.read_wishes()
+                self.restore()
+                continue
             except (StaleState, NoPlace, PlaceFound) as refusal:  # nothing of the round was written
                 self.places.heed(refusal)
                 self.restore()
@@ -102,6 +112,7 @@ class Drive(HeldRun):
         """Decide, commit, act; True when the run is released."""
         if self.plan.starts_runs:
             self.hear_children()
+        self.state.held = self.run.frozen or engine_paused()
         yield from self._decide_stretch()
         now = clock.now()
         due = [] if pools.draining.is_set() else dispatchable(self.state, now)
@@ -163,6 +174,7 @@ class Drive(HeldRun):
         """The items of a map have ended: their results are its output. They are read once they are stored."""
         each = self.state.maps[step.key]
         yield from self._commit(release=False)
+        failpoint("map.before_gather")
         self._conclude(step, self.journal.rows[step.key], Result(outcome=gather(self.run, each)))
 
     def _run_in_place(self, step: StepState) -> Turns[None]:
@@ -234,7 +246,11 @@ class Drive(HeldRun):
     def _commit(self, *, release: bool, unless_poked: bool = False) -> Turns[bool]:
         """Write the round; True if the lease was given back with it."""
         wake_at = self._wake_at() if release else None
+        if release and self.run.frozen and self.run.held_at is None and held_back(self.state, clock.now()):
+            self.journal.update.columns["held_at"] = self.run.held_at = clock.now()
         failpoint("commit.before")
+        if self.state.ended:
+            failpoint("run.before_terminal")
         self.ending.let_go()
         done: Committed = yield Commit(
             run=self.run,
@@ -245,6 +261,7 @@ class Drive(HeldRun):
             release=release,
             wake_at=wake_at,
             unless_poked=unless_poked,
+            unless_frozen=self.journal.begins,
             along=telling(
                 self.run,
                 self.journal.events,
@@ -263,11 +280,13 @@ class Drive(HeldRun):
         if done.released:
             alarm.at(wake_at, self.run.id)
         if poked and not done.released:
-            self.refresh()
+            self.look_again()
         return done.released
 
     def _wake_at(self) -> datetime | None:
         """What is ready is left to workers that are hinted; by a process that ends, to the next at once."""
+        if engine_paused() and not self.state.ended:
+            return clock.now()  # what has come to its moment is found when the engine goes on
         again_after = timedelta(0) if pools.draining.is_set() else AGAIN_AFTER
         return next_wake(self.state, clock.now(), again_after)
 

@@ -47,7 +47,7 @@ class HeldRun:
             expires_at=run.expires_at,
             deadline_at=run.deadline_at,
         )
-        state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
+        self._tell_wishes()
         state.placeless = self.places.missing is not None
         if run.event_seq == 1:
             return  # only run.created: there are no steps yet
@@ -79,8 +79,24 @@ class HeldRun:
 
     def look_again(self) -> None:
         """Someone has asked something of this run: read what."""
-        self.run.pokes, self.state.cancel_requested, self.state.pause_requested = run_store.read_wishes(self.run.id)
+        self.read_wishes()
+        self._tell_wishes()
+        run, state = self.run, self.state
+        if run.started_at is not None:  # else its beginning is not written yet
+            state.deadline_at = run.deadline_at
+        run.deadline_at = state.deadline_at
         self.refresh()
+
+    def read_wishes(self) -> None:
+        run, found = self.run, run_store.read_wishes(self.run.id)
+        run.pokes = found.pokes
+        run.cancel_requested, run.pause_requested = found.cancel_requested, found.pause_requested
+        run.frozen, run.held_at, run.deadline_at = found.frozen, found.held_at, found.deadline_at
+
+    def _tell_wishes(self) -> None:
+        run, state = self.run, self.state
+        state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested
+        state.held = run.frozen
 
     def adopt(self, step: StepState, row: StepRow) -> None:
         """Tell the machine what a row says."""

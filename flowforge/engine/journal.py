@@ -1,15 +1,18 @@
 """One decision round on its way to the database: what changed of the run, its steps, and the events that tell it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from flowforge.core import json
 from flowforge.core.ids import step_id
 from flowforge.core.json import Json
 from flowforge.engine.store.rows import ClaimedRun, EventRow, Failure, RunUpdate, StepRow
 from flowforge.engine.store.steps import count, started_event
+from flowforge.events.schemas import RUN_STARTED, STEP_STARTED
 from flowforge.kernel.fingerprints import fingerprint_of
 from flowforge.kernel.runstate import RunChange, StepChange
+
+BEGINNINGS: Final = (RUN_STARTED, STEP_STARTED)
 
 
 class Journal:
@@ -30,6 +33,11 @@ class Journal:
     @property
     def is_empty(self) -> bool:
         return not self.events and not self.changed and not self.update.columns
+
+    @property
+    def begins(self) -> bool:
+        """Whether the run or a step of it begins with this round."""
+        return any(event.event in BEGINNINGS for event in self.events)
 
     # --- steps ----------------------------------------------------------------------------------------------------
 

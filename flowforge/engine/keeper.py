@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
+from flowforge.core.failpoints import failpoint
 from flowforge.engine.execution import Execution
 from flowforge.engine.presence import presence
 from flowforge.engine.store import keeping, maintenance
@@ -162,6 +163,7 @@ class Keeper:
                 execution.cancel.cancel(verdict)
 
     def _renew(self, executions: Iterable[Execution]) -> None:
+        failpoint("lease.before_renew")
         until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
         steps = [(each.row.id, each.row.lease_token) for each in executions]
         with self._lock:

@@ -11,7 +11,7 @@ from flowforge.core.bell import CONTROL_QUEUE
 draining = threading.Event()
 """Set once this process is about to end: nothing is claimed any more, what runs is finished or handed back."""
 
-PARKED_FOR_EACH = 8  # threads that may sit in a long step for each slot, before steps go to the workers
+PARKED_FOR_EACH = 32  # threads that may sit in a long step for each that drives, before steps go to the workers
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _here = threading.local()
 _elsewhere: dict[str, int] = {}
@@ -58,11 +58,6 @@ def slot_of_this_thread() -> Callable[[], None] | None:
     """What gives this thread's slot back early: a step that turns out long must not keep others from work."""
     found: _Slot | None = getattr(_here, "slot", None)
     return None if found is None else found.release
-
-
-def threads_for(queue: str, slots: int) -> int:
-    """How many threads a queue needs for its slots: drivers may sit in steps that they do in place."""
-    return slots * PARKED_FOR_EACH if queue == CONTROL_QUEUE else slots
 
 
 def is_full(queue: str) -> bool:

@@ -103,15 +103,21 @@ class Presence:
         if pool is not None:
             pool.heard_at = time.monotonic()
 
-    @contextmanager
-    def answering(self, queue: str) -> Iterator[None]:
-        """A hint was taken, and is being answered."""
+    def took(self, queue: str, hints: int) -> None:
+        """So many hints were taken, to be answered."""
         pool = self._pools.get(queue)
         with self._lock:
-            self._hints += 1
+            self._hints += hints
             if pool is not None:
-                pool.busy += 1
                 pool.hint_at = time.monotonic()
+
+    @contextmanager
+    def answering(self, queue: str) -> Iterator[None]:
+        """A thread of this pool is at work."""
+        pool = self._pools.get(queue)
+        if pool is not None:
+            with self._lock:
+                pool.busy += 1
         try:
             yield
         finally:

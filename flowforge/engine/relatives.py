@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
+from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.engine.outcomes import storable
 from flowforge.engine.store.children import EndedRun, ended_runs
@@ -48,13 +49,15 @@ def start_for_step(run: ClaimedRun, row: StepRow, workflow_id: str, inputs: Mapp
         awaited=awaited,
     )
     try:
-        return str(start_child(start))
+        child = start_child(start)
     except FlowForgeError as error:
         details: dict[str, Json] = {"errors": [fault.as_dict() for fault in error.faults]} if error.faults else {}
         code = "invalid_inputs" if isinstance(error, InvalidBody) else error.code
         # a workflow that is paused may be active again, a place that is taken free
         retryable = isinstance(error, Conflict) and not isinstance(error, TooDeep)
         raise StartRefused(code, error.detail, retryable=retryable, details=details) from None
+    failpoint("child.after_start")
+    return str(child)
 
 
 def waits_for(row: StepRow) -> uuid.UUID | None:

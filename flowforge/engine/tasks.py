@@ -5,20 +5,21 @@ import uuid
 from celery import shared_task
 
 from flowforge.core import bell, clock
-from flowforge.engine import driver, pools, timers, worker
+from flowforge.engine import pools, timers, worker
+from flowforge.engine.drivers import drivers
 from flowforge.engine.presence import presence
 
 
 @shared_task(name=bell.DRIVE, ignore_result=True)
 def drive(run_id: str) -> None:
-    """Look at this run."""
-    with presence.answering(bell.CONTROL_QUEUE), pools.slot(bell.CONTROL_QUEUE):
-        driver.drive(uuid.UUID(run_id))
+    """Look at this run. Hints of which the drivers have their fill already wait, so that other processes get some."""
+    drivers.hint(uuid.UUID(run_id), wait_seconds=bell.EXPIRES_SECONDS)
 
 
 @shared_task(name=bell.WORK, ignore_result=True)
 def work(run_id: str, queue: str) -> None:
     """This run has steps for workers of this queue."""
+    presence.took(queue, 1)
     with presence.answering(queue), pools.slot(queue):
         worker.work(uuid.UUID(run_id), queue)
 

@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connections
 
 from flowforge.core import bell, clock
-from flowforge.engine import housekeeping
+from flowforge.core.failpoints import failpoint
+from flowforge.engine import housekeeping, thawing
 from flowforge.engine.admission import Queues
 from flowforge.engine.fleet import WATCH_SECONDS, Watch
 from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
+from flowforge.operating.selectors import engine_paused
 from runs.services.publishing import resume_matching
 
 SWEEP_SECONDS = 1.0
@@ -36,12 +38,16 @@ class Swept:
 
 
 def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
-    """Hint the runs that are due."""
+    """Let go of what thaws, and hint the runs that are due; not while the engine is paused."""
+    if engine_paused():
+        return Swept(0)
+    thawing.run_once(now)
     if not maintenance.has_due_runs(now):
         return Swept(0)
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
+    failpoint("sweep.after_take")
     for run_id in due:
-        bell.drive_now(run_id)
+        bell.drive_overdue(run_id)
     return Swept(len(due))
 
 

@@ -30,6 +30,7 @@ from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
 from flowforge.engine.telling import tell
 from flowforge.kernel.definition import Definition
+from flowforge.operating.selectors import engine_paused
 from runs.scope import scope_of
 
 MAX_BATCH = 128
@@ -47,7 +48,7 @@ def work(run_id: uuid.UUID, queue: str) -> None:
     plan = plan_of(run.version_id)
     results = Results(run_id)
     size = 1
-    while not pools.draining.is_set():
+    while not pools.draining.is_set() and not engine_paused():
         steps = step_store.claim_steps(
             run_id,
             queue=queue,

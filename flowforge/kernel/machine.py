@@ -37,9 +37,9 @@ def decide(state: RunState, now: datetime, evaluate: Evaluate) -> Decisions:
         return found
     if state.cancel_requested:
         _end_early(state, found, now, "cancelled", {"code": "cancelled", "message": "The run was cancelled."})
-    elif not state.started and state.expires_at is not None and now >= state.expires_at:
+    elif not state.started and not state.held and state.expires_at is not None and now >= state.expires_at:
         _end_early(state, found, now, "failed", {"code": "expired", "message": "The run did not begin in time."})
-    elif state.deadline_at is not None and now >= state.deadline_at:
+    elif state.deadline_at is not None and now >= state.deadline_at and not state.held:
         _end_early(state, found, now, "failed", {"code": "timeout", "message": "The run exceeded its timeout."})
     elif _may_move(state, found, now):
         _pass_time(state, found, now)
@@ -53,7 +53,8 @@ def decide(state: RunState, now: datetime, evaluate: Evaluate) -> Decisions:
 
 
 def _may_move(state: RunState, found: Decisions, now: datetime) -> bool:
-    """Pausing, resuming and the start; False while a run that has not begun has to wait for its time or a place."""
+    """Pausing, resuming and the start; False while a run that has not begun has to wait for its time, for a place, or
+    for a freeze to end."""
     if state.pause_requested:
         if state.status != "paused":
             _run(state, found, "paused", "run.paused")
@@ -62,7 +63,7 @@ def _may_move(state: RunState, found: Decisions, now: datetime) -> bool:
         _run(state, found, _resumed(state), "run.resumed", reason="paused")
     if state.started:
         return True
-    if state.placeless or (state.run_at is not None and now < state.run_at):
+    if state.held or state.placeless or (state.run_at is not None and now < state.run_at):
         return False
     state.started = True
     timeout = state.definition.config.timeout_seconds
@@ -80,11 +81,11 @@ def _resumed(state: RunState) -> RunStatus:
 
 
 def _pass_time(state: RunState, found: Decisions, now: datetime) -> None:
-    """Waits that are over, and workers that were lost."""
+    """Waits that are over, and workers that were lost. Of a held run, waits end by what is said outside alone."""
     for step in list(state.live.values()):
         if step.status != "running" and step.resolution is not None:
             _end_wait(state, found, step, step.resolution, "resolved", now)
-        elif step.status == "waiting" and step.available_at is not None and step.available_at <= now:
+        elif step.status == "waiting" and not state.held and step.is_due(now):
             _end_wait(state, found, step, step.then or Verdict(status="completed"), "waited", now)
         elif step.status == "running" and step.lease_expires_at is not None and step.lease_expires_at <= now:
             _lose(state, found, step, now)
@@ -235,10 +236,10 @@ def _conclude(state: RunState, found: Decisions) -> None:
         else:
             _run(state, found, "completed", "run.completed")
     elif state.status != "paused":
-        waits = bool(state.live) and all(step.status == "waiting" for step in state.live.values())
+        waits = bool(state.live) and not state._ready and all(step.status == "waiting" for step in state.live.values())
         if waits and state.status == "running":
             _run(state, found, "waiting", "run.waiting")
-        elif not waits and state.status == "waiting" and not state.placeless:
+        elif not waits and state.status == "waiting" and not (state.placeless or state.held):
             _run(state, found, "running", "run.resumed", reason="waiting")
 
 

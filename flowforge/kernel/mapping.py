@@ -58,10 +58,15 @@ class MapState:
         """Nothing of it lives, and nothing more will begin."""
         return not self.live and (self.failure is not None or self.begun == self.count)
 
+    @property
+    def room(self) -> int:
+        """How many items may begin now."""
+        room = 0 if self.failure is not None else max(self.limit - len(self.live), 0)
+        return min(room, self.count - self.begun)
+
     def take(self) -> range:
         """The items that begin now."""
-        room = 0 if self.failure is not None else max(self.limit - len(self.live), 0)
-        taken = range(self.begun, min(self.begun + room, self.count))
+        taken = range(self.begun, self.begun + self.room)
         self.begun = taken.stop
         self.live.update(taken)
         return taken

@@ -71,6 +71,10 @@ class StepState:
     def ended(self) -> bool:
         return self.status in ENDED_STEP_STATUSES
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether its moment has come: to begin, or for its wait to end."""
+        return self.available_at is not None and self.available_at <= now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepChange:
@@ -137,6 +141,7 @@ class RunState:
         self.deadline_at = deadline_at
         self.cancel_requested = False
         self.pause_requested = False
+        self.held = False  # frozen, or the engine is paused: nothing begins, no time passes
         self.placeless = False  # no limit leaves a place for it: what has not begun does not
         self.steps: dict[str, StepState] = {}
         self.live: dict[str, StepState] = {}  # items of maps too, by their own keys: `step_key`
@@ -187,9 +192,19 @@ class RunState:
         return self.status in ENDED_RUN_STATUSES
 
     @property
+    def kept_waiting(self) -> bool:
+        """Whether its own pause, or the want of a place, keeps steps from beginning."""
+        return self.pause_requested or self.placeless
+
+    @property
     def stands_still(self) -> bool:
         """Whether no step may begin."""
-        return self.pause_requested or self.placeless
+        return self.held or self.kept_waiting
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether a node or an item is ready to begin and has been kept from it."""
+        return bool(self._ready) or any(each.room for each in self.maps.values())
 
     @property
     def running_count(self) -> int:

@@ -15,9 +15,9 @@ from django.db.models import Q
 from flowforge.api.caller import Caller
 from flowforge.core import clock
 from flowforge.core.errors import InvalidCredentials
+from flowforge.core.recent import Recent
 from flowforge.projects import key_format, selectors, tokens
 from flowforge.projects.models import ApiKey, Project, TokenFamily
-from flowforge.projects.recent import Recent
 
 REMEMBER_SECONDS: Final = 1.0
 USE_NOTED_EVERY: Final = timedelta(minutes=1)

@@ -2,20 +2,23 @@
 
 from typing import Any
 
+from flowforge.operating import present as operating
+from flowforge.operating.models import Hold
 from flowforge.projects.constants import SCOPES
 from flowforge.projects.models import ApiKey, Project
 from flowforge.projects.selectors import Standing
 from flowforge.projects.tokens import Pair
 
 
-def project(row: Project) -> dict[str, Any]:
-    """A project; its memberships and their users should be prefetched."""
+def project(row: Project, hold: Hold | None = None) -> dict[str, Any]:
+    """A project, and what freezes it; its memberships and their users should be prefetched."""
     return {
         "id": row.pk,
         "name": row.name,
         "status": row.status,
         "team": [{"user": seat.user.username, "role": seat.role} for seat in row.memberships.all()],
         "settings": row.settings,
+        "freeze": operating.freeze(hold),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

@@ -9,9 +9,9 @@ from django.db.models import Case, Prefetch, Q, Value, When
 from flowforge.api.caller import Caller
 from flowforge.core.errors import Conflict, Fault, InvalidBody
 from flowforge.core.json import Json
+from flowforge.core.recent import Recent
 from flowforge.projects.constants import ROLE_SCOPES, ROLES
 from flowforge.projects.models import ApiKey, Membership, Project, ProjectQuerySet, TokenFamily, User
-from flowforge.projects.recent import Recent
 
 _settings: Recent[Mapping[str, Json]] = Recent(ttl_seconds=1.0)
 

@@ -10,11 +10,11 @@ from rest_framework.request import Request
 
 from flowforge.api.idempotency import Later, idempotent
 from flowforge.api.serializers import body
-from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import NotFound
 from flowforge.core.json import Json
 from flowforge.events.models import Event
 from flowforge.events.services import Recorded, record_event
+from flowforge.operating.views import SteeringViews
 from flowforge.projects.selectors import resolve_project
 from runs.api import outside_docs as docs
 from runs.api.serializers import PublishBody
@@ -24,7 +24,7 @@ from runs.services import match_event
 from runs.services.publishing import Publication
 
 
-class EventViewSet(ApiViewSet):
+class EventViewSet(SteeringViews):
     """`/v1/events`, and `/v1/events/{id}` to look at one again."""
 
     scopes = {"publish": WRITE, "retrieve": READ}

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
-from flowforge.api.views import ApiViewSet
+from flowforge.operating.views import SteeringViews
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import require_visible
 from runs import failures
@@ -32,7 +32,7 @@ class FailureFilters(FilterSet):
     project_id = UUIDFilter(field_name="project_id")
 
 
-class FailureViewSet(ApiViewSet):
+class FailureViewSet(SteeringViews):
     """`/v1/failures`, `/v1/failures/{id}`, `:retry` and `:resolve`."""
 
     scopes = {"list": READ, "retrieve": READ, "retry": WRITE, "resolve": WRITE}

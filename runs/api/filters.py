@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 from flowforge.core.errors import InvalidQuery
-from flowforge.kernel.states import RUN_STATUSES
+from flowforge.kernel.states import LIVE_RUN_STATUSES, RUN_STATUSES
 from runs.constants import MAX_QUERY_LENGTH
 from runs.lookups import MemberText
 from runs.models import Run
@@ -43,7 +43,10 @@ def _status(name: str, text: str) -> Q:
     statuses = [status.strip().lower() for status in text.split(",")]
     if not set(statuses) <= set(RUN_STATUSES):
         raise InvalidQuery(detail=f"{name} is one or several of {', '.join(RUN_STATUSES)}.")
-    return Q(status__in=statuses)
+    found = Q(status__in=statuses) if len(statuses) > 1 else Q(status=statuses[0])  # an index is for one
+    if set(statuses) <= set(LIVE_RUN_STATUSES):
+        found &= Q(finished_at__isnull=True)  # of those that have not ended alone: the index `run_live_listing`
+    return found
 
 
 def _of(column: str) -> Callable[[str, str], Q]:

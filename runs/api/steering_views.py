@@ -9,8 +9,8 @@ from rest_framework.request import Request
 
 from flowforge.api.idempotency import idempotent
 from flowforge.api.serializers import body
-from flowforge.api.views import ApiViewSet
 from flowforge.core.json import Json
+from flowforge.operating.views import SteeringViews
 from runs import selectors
 from runs.api import steering_docs as docs
 from runs.api.bulk_filters import chosen_runs
@@ -56,7 +56,7 @@ class SteeringViewSet(RunViewSet):
         return self._ask(run_id, run_now)
 
 
-class BulkViewSet(ApiViewSet):
+class BulkViewSet(SteeringViews):
     """`/v1/runs:bulk`."""
 
     scopes = {"bulk": WRITE}

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 
 from flowforge.api.pagination import PageParams, page_params
 from flowforge.api.serializers import body
-from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import InvalidQuery, NotFound
+from flowforge.operating.views import SteeringViews
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import get_visible, require_visible
 from runs import selectors
@@ -26,7 +26,7 @@ READ = "runs:read"
 WRITE = "runs:write"
 
 
-class RunViews(ApiViewSet):
+class RunViews(SteeringViews):
     """What the views of runs share."""
 
     def answer_asked(self, run_id: uuid.UUID) -> HttpResponse:

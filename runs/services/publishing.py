@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
 
 from flowforge.core import clock
+from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.events.models import Event
 from flowforge.events.services import DEDUPE_WINDOW, events_since, note_matched, record_event, unmatched_events
@@ -93,6 +94,7 @@ def match_event(*, event: Event, created: bool) -> Publication:
     """
     if event.matched_at is not None:
         return Publication(event=event, created=created, matched=event.matched_count)
+    failpoint("event.after_store")
     matched, unclear = 0, []
     for page in _pages(event, until=None if created else event.created_at):
         inputs = _inputs_of(page)

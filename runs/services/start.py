@@ -135,11 +135,16 @@ def start_runs(
         events = [_created_event(run) for run in new]
         RunEvent.objects.bulk_create(events)
         tell_of(workflow.project_id, new, events)
+        transaction.on_commit(_accepted)
         for run in new:
             if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
         return _answers(drafts, holders, new)
+
+
+def _accepted() -> None:
+    failpoint("accept.after_commit")
 
 
 def _require_startable(workflow: Workflow) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.bench import page
 from tests.bench.peers import registry
 from tests.bench.peers.environment import CannotInstall, install
+from tests.bench.processes import run_as_command
 from tests.bench.report import LEGEND, details, table
 from tests.bench.results import Results, merge, open_results
 from tests.bench.rounds import Rounds
@@ -144,7 +145,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_as_command(lambda: main(sys.argv[1:]))

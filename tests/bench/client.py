@@ -42,11 +42,11 @@ class Client(Connection):
     def __init__(self, port: int) -> None:
         super().__init__(port, {"X-API-KEY": KEY})
 
-    def allow(self, step_type: str) -> None:
-        """Add a step type to those of the key's project."""
+    def allow(self, *step_types: str) -> None:
+        """Add step types to those of the key's project."""
         project = self.call("GET", "/v1/projects")["data"][0]
         settings = project["settings"]
-        allowed = sorted({*settings["allowed_step_types"], step_type})
+        allowed = sorted({*settings["allowed_step_types"], *step_types})
         self.call("PATCH", f"/v1/projects/{project['id']}", {"settings": settings | {"allowed_step_types": allowed}})
 
     def create(self, name: str, definition: Mapping[str, Any]) -> str:

@@ -5,11 +5,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -115,6 +116,17 @@ def within(seconds: float, what: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def run_as_command(main: Callable[[], int | None]) -> NoReturn:
+    """End with its exit code; Ctrl-C and SIGTERM take the way out on which everything that was started is ended."""
+
+    def leave(signum: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    sys.exit(main())
 
 
 def environment(**own: str | Path | int) -> dict[str, str]:

@@ -56,7 +56,7 @@ def table(results: Results, systems: Sequence[type[System]]) -> str:
     rows = [["", *(column.title for column in columns)]]
     for kind, label in (("sqlite", "limit, SQLite"), ("postgres", "limit, PostgreSQL"), ("file", "limit, fdatasync")):
         if kind in bounds:
-            rows.append([label, *(_number(bounds[kind].get(column.title)) for column in columns)])
+            rows.append([label, *(number(bounds[kind].get(column.title)) for column in columns)])
     for system in shown:
         cells = _cells(results, system.name)
         rows.append([f"**{system.title}**", *(_cell(results, system.name, column) for column in columns)])
@@ -64,7 +64,7 @@ def table(results: Results, systems: Sequence[type[System]]) -> str:
             rows.append(["· times the limit", *(_ratio(column, bounds[system.bound], cells) for column in columns)])
         if system.name not in OURS:
             rows.append(["· FlowForge is faster by", *(_against(column, cells, ours) for column in columns)])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def details(results: Results, systems: Sequence[type[System]]) -> str:
@@ -125,7 +125,7 @@ def _cell(results: Results, system: str, column: Column) -> str:
     if not values:
         return "–"
     few = f" (x{len(values)})" if len(values) < ENOUGH else ""
-    return f"{_number(_quantile(values, column.quantile))}{few}"
+    return f"{number(_quantile(values, column.quantile))}{few}"
 
 
 def _ratio(column: Column, bound: Cells, cells: Cells) -> str:
@@ -156,7 +156,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Three digits are what a measurement is worth."""
     if value is None:
         return ""
@@ -167,7 +167,7 @@ def _times(value: float) -> str:
     return f"{value:,.0f}×" if value >= 10 else f"{value:.1f}×"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
     rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"

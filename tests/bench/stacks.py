@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.bench import step_types
 from tests.bench.client import KEY, Client
 from tests.bench.peers.environment import CHECKOUT
 from tests.bench.processes import Processes, environment, free_port, processes, wait_for
@@ -106,7 +107,7 @@ class FlowForge(System):
         self.variables = environment(
             FLOWFORGE_HOME=folder / "home",
             FLOWFORGE_API_KEY=KEY,
-            FLOWFORGE_STEP_TYPES="tests.bench.step_types.Fib",
+            FLOWFORGE_STEP_TYPES=step_types.PATHS,
             FLOWFORGE_RATE_GENERAL="100000000/m",
             FLOWFORGE_RATE_RUNS="100000000/m",
             PORT=free_port(),
@@ -137,7 +138,7 @@ class FlowForge(System):
             wait_for(f"http://127.0.0.1:{port}/readyz", alive)
             driver = Driving(port, alive, time.perf_counter() - began)
             with contextlib.closing(driver.client):
-                driver.client.allow("fib")
+                driver.client.allow("fib", "sleep")
                 yield driver
 
     def manage(self, *arguments: str) -> None:
@@ -180,12 +181,10 @@ class OnPostgres(FlowForge):
 STACKS: dict[str, type[FlowForge]] = {"sqlite": OnSqlite, "postgres": OnPostgres}
 
 
-@contextlib.contextmanager
-def running(stack: str, services: Services) -> Iterator[tuple[FlowForge, Driving]]:
-    """A stack of its own, set up and started."""
+def set_up(stack: str, services: Services) -> FlowForge:
+    """A stack of its own, with its tables and its project, not started."""
     folder = services.folder / f"flowforge-{stack}"
     folder.mkdir()
     system = STACKS[stack](folder, services)
     system.set_up()
-    with system.running() as driver:
-        yield system, driver
+    return system

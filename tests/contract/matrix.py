@@ -13,10 +13,11 @@ from django.urls import get_resolver
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from runs.models import FailureGroup, Run, StepRun
+from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.support.api import Answer, ApiClient
 from webhooks.models import Call, Delivery, Subscription, Webhook
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import TriggerDecision, Workflow, WorkflowVersion
 
 PUBLIC: Final = "public"  # no credentials
 SIGNED: Final = "signed"  # a signature, or a key that the resource itself asks for: it has tests of its own
@@ -24,21 +25,13 @@ ANY: Final = ""  # whoever has valid credentials
 
 DEFINITION: Final = {"nodes": [], "edges": []}
 _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
+_NEW_SCHEDULE: Final = {"name": "new", "workflow_id": "{workflow}", "cron": "@daily"}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
 ID_NAMES: Final = (
-    "project",
-    "workflow",
-    "run",
-    "step",
-    "key",
-    "failure",
-    "event",
-    "webhook",
-    "call",
-    "subscription",
-    "delivery",
+    *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
+    *("webhook", "call", "subscription", "delivery"),
 )
 
 
@@ -70,6 +63,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/projects": Operation(scope=ANY, body={"name": "new"}, refused=True),
     "PATCH /v1/projects/{project}": Operation(scope="projects:write", body={"name": "other"}),
     "DELETE /v1/projects/{project}": Operation(scope="projects:write"),
+    "POST /v1/projects/{project}:freeze": Operation(scope="runs:write", body={"reason": "so"}),
+    "POST /v1/projects/{project}:thaw": Operation(scope="runs:write", body={}),
     **_reads(
         "workflows:read",
         "/v1/step-types",
@@ -91,6 +86,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "PUT /v1/workflows/{workflow}": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
     "PATCH /v1/workflows/{workflow}": Operation(scope="workflows:write", body={"description": "other"}),
     "DELETE /v1/workflows/{workflow}": Operation(scope="workflows:write"),
+    "POST /v1/workflows/{workflow}:freeze": Operation(scope="runs:write", body={"reason": "so"}),
+    "POST /v1/workflows/{workflow}:thaw": Operation(scope="runs:write", body={}),
     "POST /v1/workflows/{workflow}:duplicate": Operation(
         scope="workflows:write", also="workflows:read", body={"name": "copy"}
     ),
@@ -127,6 +124,32 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/steps/{step}:override": Operation(scope="runs:write", body={"output": 1, "reason": "so"}),
     "POST /v1/events": Operation(scope="runs:write", body={"event": "order.paid"}),
     **_reads("runs:read", "/v1/events/{event}"),
+    **_reads(
+        "schedules:read",
+        "/v1/schedules",
+        "/v1/projects/{project}/schedules",
+        "/v1/schedules/{schedule}",
+        "/v1/schedules/{schedule}/preview",
+        "/v1/schedules/{schedule}/explain",
+        "/v1/schedules/{schedule}/decisions",
+        "/v1/schedules/{schedule}/backfills",
+        "/v1/schedules/{schedule}/backfills/{backfill}",
+    ),
+    "POST /v1/schedules": Operation(scope="schedules:write", body=_NEW_SCHEDULE),
+    "POST /v1/projects/{project}/schedules": Operation(scope="schedules:write", body=_NEW_SCHEDULE),
+    "POST /v1/schedules:simulate": Operation(
+        scope="schedules:read",
+        body={"schedule": {"cron": "@daily"}, "from": "2026-01-01T00:00:00Z", "to": "2026-01-03T00:00:00Z"},
+    ),
+    "PATCH /v1/schedules/{schedule}": Operation(scope="schedules:write", body={"name": "other"}),
+    "DELETE /v1/schedules/{schedule}": Operation(scope="schedules:write"),
+    "POST /v1/schedules/{schedule}:pause": Operation(scope="schedules:write", body={}),
+    "POST /v1/schedules/{schedule}:resume": Operation(scope="schedules:write", body={}),
+    "POST /v1/schedules/{schedule}:trigger": Operation(scope="schedules:write", body={}),
+    "POST /v1/schedules/{schedule}:backfill": Operation(
+        scope="schedules:write", body={"from": "2025-01-01T00:00:00Z", "to": "2025-01-01T00:05:00Z"}
+    ),
+    "POST /v1/schedules/{schedule}/backfills/{backfill}:cancel": Operation(scope="schedules:write", body={}),
     **_reads("webhooks:read", "/v1/webhooks", "/v1/webhooks/{webhook}", "/v1/webhooks/{webhook}/deliveries"),
     "POST /v1/webhooks": Operation(scope="webhooks:write", body={"name": "new", "workflow_id": "{workflow}"}),
     "PATCH /v1/webhooks/{webhook}": Operation(scope="webhooks:write", body={"name": "other"}),
@@ -192,13 +215,16 @@ def make_place(project: Project) -> Place:
     key, _ = factories.make_api_key(project=project, scopes=["runs:read"])
     failure = factories.make_failure(workflow=workflow)
     event = Event.objects.create(project_id=project.pk, name="order.paid", source="test")
+    schedule = factories.make_schedule(workflow=workflow)
+    backfill = factories.make_backfill(schedule=schedule)
     webhook = Webhook.objects.create(project=project, workflow=workflow, name="hook")
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
-    rows = (project, workflow, run, step, key, failure, event, webhook, received, subscription, delivery)
+    work = (project, workflow, run, step, key, failure, event, schedule, backfill)
+    rows = (*work, webhook, received, subscription, delivery)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -220,6 +246,9 @@ def snapshot(project_id: str) -> list:
         list(StepRun.objects.filter(run__project_id=project_id).order_by("pk").values()),
         list(FailureGroup.objects.filter(**owned).order_by("pk").values()),
         list(Event.objects.filter(**owned).order_by("pk").values()),
+        list(Schedule.objects.filter(**owned).order_by("pk").values()),
+        list(Backfill.objects.filter(schedule__project_id=project_id).order_by("pk").values()),
+        list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
         list(Subscription.objects.filter(**owned).order_by("pk").values()),

@@ -26,13 +26,15 @@ from tests.contract.matrix import (
 )
 from tests.support.api import ApiClient
 
-READS = {"projects:read", "workflows:read", "runs:read", "webhooks:read"}
+READS = {"projects:read", "workflows:read", "runs:read", "schedules:read", "webhooks:read"}
 ROLES = {  # of the scopes that the table names
     "viewer": READS,
     "operator": READS | {"runs:write"},
-    "editor": READS | {"runs:write", "workflows:write", "webhooks:write"},
-    "admin": READS | {"runs:write", "workflows:write", "webhooks:write", "projects:write", "keys:write"},
-    "owner": READS | {"runs:write", "workflows:write", "webhooks:write", "projects:write", "keys:write"},
+    "editor": READS | {"runs:write", "workflows:write", "schedules:write", "webhooks:write"},
+    "admin": READS
+    | {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "projects:write", "keys:write"},
+    "owner": READS
+    | {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "projects:write", "keys:write"},
 }
 
 

@@ -1,5 +1,6 @@
 """Workers that die: their steps are taken over, and what they still write is void."""
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from flowforge.core import bell as core_bell
 from flowforge.core import clock
 from flowforge.core.ids import step_id
-from flowforge.engine import driver, worker
+from flowforge.engine import driver, timers, worker
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import plan_of
 from flowforge.engine.store import maintenance
@@ -19,6 +21,7 @@ from flowforge.engine.store.rows import Commit, EventRow, LeaseLost, RunUpdate, 
 from flowforge.engine.store.steps import Settlement
 from runs.models import Run, StepRun
 from tests.engine.conftest import Flow, chain, effect, events, fresh, step
+from tests.support.bells import Ring
 from tests.support.clock import FrozenClock
 from tests.support.step_types import Effect
 
@@ -49,6 +52,28 @@ def test_it_works(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     assert run.retries == 0
     assert step(run, "a").attempt == 1  # a lost worker uses up no attempt
     assert events(run, "a") == ["step.started", "step.retrying", "step.started", "step.completed"]
+
+
+def test_the_sweep_alone_ends_a_run_whose_hints_are_all_lost(
+    flow: MakeFlow, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker is there and carries nothing: nobody hears of the run, of its steps, of what follows them."""
+    made = flow(nodes=[effect("a"), effect("b")])
+    answered: list[Ring] = []
+
+    def answer_here(name: str, args: list[str], queue: str) -> bool:
+        answered.append(Ring(name=name, run_id=uuid.UUID(args[0]), queue=queue))
+        return True
+
+    monkeypatch.setattr(core_bell, "_rescuers", [answer_here])
+    run = made.start()
+    for _ in range(5):
+        made.bell.rings.clear()
+        timers.run_once(clock.now())
+        while answered:
+            made.answer(answered.pop())
+        frozen_clock.advance(timers.AGAIN_AFTER.total_seconds())
+    assert fresh(run).status == "completed"
 
 
 def test_what_a_lost_worker_writes_is_void(flow: MakeFlow, frozen_clock: FrozenClock) -> None:

@@ -40,6 +40,7 @@ def row() -> Worker:
 
 def test_it_works(presence: Presence) -> None:
     assert row().queues == ["control", "gpu"]
+    presence.took("gpu", 1)
     with presence.answering("gpu"):
         presence.heard("gpu")
         presence.beat(time.monotonic(), [time.monotonic() - 60])

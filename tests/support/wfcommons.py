@@ -20,10 +20,8 @@ def instances() -> list[Path]:
 
 def definition(path: Path, step_type: str, **config: Any) -> dict[str, Any]:
     """A node a task, an edge a parent-child pair; every node of `step_type`."""
-    tasks = json.loads(path.read_text())["workflow"]["specification"]["tasks"]
-    names = {
-        task["id"]: f"t{place}_{re.sub(r'[^A-Za-z0-9_]', '_', task['name'])[:60]}" for place, task in enumerate(tasks)
-    }
+    tasks = _workflow(path)["specification"]["tasks"]
+    names = _names(tasks)
     return {
         "nodes": [{"id": names[task["id"]], "type": step_type, "config": config} for task in tasks],
         "edges": [
@@ -33,5 +31,20 @@ def definition(path: Path, step_type: str, **config: Any) -> dict[str, Any]:
     }
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)[:60]
+def runtimes(path: Path) -> dict[str, float]:
+    """How many seconds each task took when it was traced, by the node's id."""
+    workflow = _workflow(path)
+    names = _names(workflow["specification"]["tasks"])
+    return {names[task["id"]]: float(task["runtimeInSeconds"]) for task in workflow["execution"]["tasks"]}
+
+
+def _workflow(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())["workflow"]
+    return found
+
+
+def _names(tasks: list[dict[str, Any]]) -> dict[str, str]:
+    """A node's id for each task's."""
+    return {
+        task["id"]: f"t{place}_{re.sub(r'[^A-Za-z0-9_]', '_', task['name'])[:60]}" for place, task in enumerate(tasks)
+    }

@@ -18,7 +18,7 @@ from flowforge.api import rates
 from flowforge.core import clock, json
 from flowforge.core.errors import Conflict, FlowForgeError, IdempotencyKeyReused, InvalidBody
 from flowforge.core.json import Json
-from flowforge.projects.recent import Recent
+from flowforge.core.recent import Recent
 from runs.services import Started, Trigger, start_run
 from webhooks import constants, rules
 from webhooks.incoming import Incoming

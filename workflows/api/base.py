@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from flowforge.api import http
 from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import InvalidQuery, PreconditionFailed
+from flowforge.operating import selectors as operating
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import get_visible
 from workflows import present
@@ -57,7 +58,7 @@ class WorkflowViews(ApiViewSet):
 
     def _shown(self, version: WorkflowVersion) -> dict[str, object]:
         last = runs_port().last_runs([version.workflow_id]).get(version.workflow_id)
-        return present.whole(version, last)
+        return present.whole(version, last, operating.hold_of(version.workflow_id))
 
     # --- query parameters ----------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from flowforge.operating.bodies import FREEZE_EXAMPLE, FROZEN_EXAMPLE, THAW_EXAMPLE, FreezeBody, ThawBody
 from workflows.api.serializers import (
     DefinitionBody,
     DuplicateBody,
@@ -49,6 +50,7 @@ _ROW: Final = {
     "updated_at": _AT,
     "last_run_id": None,
     "last_run_status": None,
+    "freeze": None,
     "output": _DEFINITION["output"],
 }
 _WHOLE: Final = {**_ROW, **_DEFINITION}
@@ -126,6 +128,21 @@ ROLLBACK: Final[Operation] = {
     "request": RollbackBody,
     "responses": WorkflowShown,
     "examples": [_asked({"version": 2}), _given({**_WHOLE, "version": 4})],
+}
+FREEZE: Final[Operation] = {
+    "operation_id": "workflows_freeze",
+    "request": FreezeBody,
+    "responses": WorkflowShown,
+    "examples": [_asked(FREEZE_EXAMPLE), _given({**_WHOLE, "freeze": FROZEN_EXAMPLE})],
+}
+THAW: Final[Operation] = {
+    "operation_id": "workflows_thaw",
+    "request": ThawBody,
+    "responses": WorkflowShown,
+    "examples": [
+        _asked(THAW_EXAMPLE),
+        _given({**_WHOLE, "freeze": {**FROZEN_EXAMPLE, "status": "thawing", "until": None, "rate": "10/m"}}),
+    ],
 }
 VERSIONS: Final[Operation] = {
     "responses": VersionRowShown(many=True),

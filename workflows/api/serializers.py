@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from flowforge.api.serializers import StrictSerializer
 from flowforge.kernel.validation.shape import TASKS_SCHEMA
+from flowforge.operating.bodies import FreezeShown
 from workflows.constants import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS, STATUSES
 
 
@@ -123,6 +124,7 @@ class WorkflowRowShown(serializers.Serializer[Any]):
     tags = serializers.ListField(child=serializers.CharField())
     last_run_id = serializers.UUIDField(allow_null=True)
     last_run_status = serializers.CharField(allow_null=True)
+    freeze = FreezeShown(allow_null=True, help_text="While no run and no step of it begins.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     output = AnyField(allow_null=True, help_text="Expressions that make a run's outputs.")

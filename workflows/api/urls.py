@@ -3,6 +3,7 @@
 from django.urls import path
 
 from workflows.api.file_views import FileViewSet, StepTypeViewSet, ValidateViewSet
+from workflows.api.freeze_views import FreezeViewSet
 from workflows.api.graph_views import GraphViewSet
 from workflows.api.parsers import IMPORT_PARSERS
 from workflows.api.version_views import VersionViewSet
@@ -21,6 +22,8 @@ urlpatterns = [
     path(_ONE, _detail, name="workflow"),
     path(f"{_ONE}:duplicate", WorkflowViewSet.as_view({"post": "duplicate"}), name="workflow-duplicate"),
     path(f"{_ONE}:rollback", WorkflowViewSet.as_view({"post": "rollback"}), name="workflow-rollback"),
+    path(f"{_ONE}:freeze", FreezeViewSet.as_view({"post": "freeze"}), name="workflow-freeze"),
+    path(f"{_ONE}:thaw", FreezeViewSet.as_view({"post": "thaw"}), name="workflow-thaw"),
     path(f"{_ONE}:validate", ValidateViewSet.as_view({"post": "validate"}), name="workflow-validate"),
     path(f"{_ONE}/versions", VersionViewSet.as_view({"get": "list"}), name="workflow-versions"),
     path(f"{_ONE}/versions/<int:number>", VersionViewSet.as_view({"get": "retrieve"}), name="workflow-version"),

@@ -14,6 +14,7 @@ from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.core.errors import Fault, InvalidBody, InvalidQuery
 from flowforge.core.json import Json
+from flowforge.operating import selectors as operating
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import get_visible, require_visible
 from flowforge.projects.selectors import require_active, resolve_project
@@ -190,14 +191,18 @@ class WorkflowViewSet(WorkflowViews):
         return project
 
     def _shown_rows(self, rows: Sequence[Any]) -> Sequence[Json]:
-        """Two queries, whatever the page's length."""
+        """Three queries, whatever the page's length."""
         expand = self.request.GET.get("expand")
         if expand not in (None, "definition"):
             raise InvalidQuery(detail="expand is definition, or nothing.")
         ids = [row["id"] for row in rows]
         last_runs = runs_port().last_runs(ids) if ids else {}
         parts = definitions_of(ids) if expand else {key: {"output": output} for key, output in outputs_of(ids).items()}
-        return [present.workflow(row, last_runs.get(row["id"]), parts.get(row["id"], {})) for row in rows]
+        holds = operating.holds_of(ids)
+        return [
+            present.workflow(row, last_runs.get(row["id"]), parts.get(row["id"], {}), holds.get(row["id"]))
+            for row in rows
+        ]
 
 
 def _attributes(given: dict[str, Any]) -> Attributes:

@@ -5,6 +5,7 @@ that a lost lease writes nothing, and it locks the run's row first. Rows travel 
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
@@ -55,18 +56,23 @@ _GUARD = "1 / (CASE WHEN (SELECT count(*) FROM changed) = %s THEN 1 ELSE 0 END)"
 _RETURNED = "run.event_seq, run.pokes, run.cancel_requested_at, run.pause_requested_at, run.lease_expires_at"
 
 
-def commit_at_once(
+AtOnce = tuple[str, list[Any]]
+"""A statement and its parameters."""
+
+
+def statement_of(
     update: str,
     values: Sequence[Any],
+    *,
     made: Sequence[tuple[Any, ...]],
     changed: Sequence[tuple[tuple[Any, ...], bool, tuple[str, int]]],
     events: Sequence[EventRow],
-) -> tuple[Any, ...] | None:
-    """Write a decision round; the five values of the run's row, or None if the UPDATE hit none.
+) -> AtOnce:
+    """A decision round as one statement.
 
-    `update`: the run's UPDATE, which returns those values and the id. `made` and `changed`: values of steps in the
-    order of the table's columns; of changed ones whether there is an output to write, and (status, lease token) as
-    they were read. Raises StaleState.
+    `update`: the run's UPDATE, which returns the five values of its row and the id. `made` and `changed`: values of
+    steps in the order of the table's columns; of changed ones whether there is an output to write, and (status, lease
+    token) as they were read.
     """
     parts, parameters = [f"run AS ({update})"], list(values)
     if made:
@@ -82,24 +88,35 @@ def commit_at_once(
     if changed:
         guard = f", {_GUARD}"
         parameters.append(len(changed))
-    return _execute(f"WITH {', '.join(parts)} SELECT {_RETURNED}{guard} FROM run", parameters)
+    return f"WITH {', '.join(parts)} SELECT {_RETURNED}{guard} FROM run", parameters
 
 
-def _execute(query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
-    """By a cursor of psycopg's own, whose statements the server prepares; Django's interpolates their values."""
+def commit_at_once(asked: AtOnce) -> tuple[Any, ...] | None:
+    """Write a round; the five values of the run's row, or None if its UPDATE hit none. Raises StaleState."""
     if connection.in_atomic_block:  # a failed statement must not end somebody's transaction
         with transaction.atomic():
-            return _execute_alone(query, parameters)
+            return _execute_all([asked])[0]
     connection.ensure_connection()
-    return _execute_alone(query, parameters)
+    return _execute_all([asked])[0]
 
 
-def _execute_alone(query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+def commits_at_once(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
+    """Write several rounds in one transaction, sent without waiting for any answer but the last.
+
+    Raises StaleState, or what else went wrong with one of them: then none is written.
+    """
+    with transaction.atomic(), connection.wrap_database_errors, connection.connection.pipeline():
+        return _execute_all(asked)
+
+
+def _execute_all(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
+    """By cursors of psycopg's own, whose statements the server prepares; Django's interpolates their values."""
     try:
-        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            cursor.execute(query.encode(), parameters)
-            row: tuple[Any, ...] | None = cursor.fetchone()
-            return row
+        with connection.wrap_database_errors, ExitStack() as stack:
+            cursors = [stack.enter_context(psycopg.Cursor(connection.connection)) for _ in asked]
+            for cursor, (query, parameters) in zip(cursors, asked, strict=True):
+                cursor.execute(query.encode(), parameters)
+            return [cursor.fetchone() for cursor in cursors]
     except DataError as error:
         if isinstance(error.__cause__, psycopg.errors.DivisionByZero):
             raise StaleState from None

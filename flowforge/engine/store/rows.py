@@ -16,7 +16,7 @@ class LeaseLost(Exception):
 
 
 class Poked(Exception):
-    """Someone has asked something of the run since we looked: nothing was written; look again first."""
+    """Someone has asked something of the run since we looked, or has frozen it: nothing was written; look again."""
 
 
 class StaleState(Exception):
@@ -43,6 +43,8 @@ class ClaimedRun:
     deadline_at: datetime | None
     cancel_requested: bool
     pause_requested: bool
+    frozen: bool  # or its turn in a thaw is yet to come
+    held_at: datetime | None
     pokes: int
     lease_token: int
     event_seq: int
@@ -147,9 +149,9 @@ class Commit:
 
     With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
     a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
-    step begins after a pause or cancellation was accepted. `along` is called within the transaction, for what other
-    runs have to know of it or not at all; it may refuse by raising, and it takes locks that come after those of all
-    rows: such a commit has a transaction of its own.
+    step begins after a pause or cancellation was accepted; one by which a step or the run begins, `unless_frozen`.
+    `along` is called within the transaction, for what other runs have to know of it or not at all; it may refuse by
+    raising, and it takes locks that come after those of all rows: such a commit has a transaction of its own.
     """
 
     run: ClaimedRun
@@ -160,7 +162,20 @@ class Commit:
     release: bool
     wake_at: datetime | None
     unless_poked: bool = False
+    unless_frozen: bool = False
     along: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked of a run, and whether a freeze holds it."""
+
+    pokes: int
+    cancel_requested: bool
+    pause_requested: bool
+    frozen: bool  # or its turn in a thaw is yet to come
+    held_at: datetime | None
+    deadline_at: datetime | None  # a thaw moves it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from flowforge.engine.store.at_once import commit_at_once
+from flowforge.engine.store.at_once import AtOnce, commit_at_once, statement_of
 from flowforge.engine.store.failures import count_failure
+from flowforge.engine.store.holds import HOLDING, IS_FROZEN, is_held
 from flowforge.engine.store.rows import (
     ClaimedRun,
     Commit,
@@ -21,6 +22,7 @@ from flowforge.engine.store.rows import (
     RunUpdate,
     StaleState,
     StepRow,
+    Wishes,
 )
 from flowforge.engine.store.sql import (
     insert_many,
@@ -37,19 +39,22 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
 _JSON_COLUMNS = frozenset({"outputs", "error"})
-_TIME_COLUMNS = frozenset({"started_at", "finished_at", "deadline_at", "wake_at", "key_held_since", "queued_at"})
+_TIME_COLUMNS = frozenset(
+    {"started_at", "finished_at", "deadline_at", "wake_at", "key_held_since", "queued_at", "held_at"}
+)
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
     "pokes, lease_token, event_seq, parent_run_id, awaited, priority, expires_at, "
     "concurrency_key, key_held_since, rate_key, queued_in, "
     "(SELECT settings ->> 'max_concurrent_runs' FROM projects_project WHERE projects_project.id = runs_run.project_id)"
+    f", held_at, thawed_at, {HOLDING}"
 )
 
-_CLAIM = f"""
+_CLAIM = """
     UPDATE runs_run SET lease_token = lease_token + 1, lease_owner = %s, lease_expires_at = %s, wake_at = %s
-    WHERE id = %s AND status IN {_LIVE} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
-    RETURNING {_RUN_COLUMNS}
+    WHERE {chosen} AND status IN {live} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
+    RETURNING {columns}
 """
 _POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LIVE} AND lease_expires_at > %s"
 
@@ -100,7 +105,7 @@ def read_run(run_id: uuid.UUID) -> ClaimedRun | None:
             [uuid_in(run_id)],
         )
         row = cursor.fetchone()
-    return None if row is None else _run_row(row)
+    return None if row is None else claimed_run(row)
 
 
 def commit(asked: Commit) -> Committed:
@@ -116,11 +121,11 @@ def write_commit(asked: Commit) -> tuple[Any, ...] | None:
 
     Nothing in memory changes before `committed`, so that a transaction that fails can be made again.
     """
-    statement, values = run_update(asked)
     if is_postgres() and asked.update.failure is None:  # failing is rare: it may cost its round trips
-        row = commit_at_once(*at_once(asked, statement, values))
+        row = commit_at_once(at_once(asked))
     else:
-        row = _commit_in_turn(asked, statement, values)
+        with write() as cursor:
+            row = commit_in_turn(cursor, asked)
     if row is not None and asked.along is not None:
         asked.along()
     return row
@@ -130,7 +135,8 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     """What the driver is to know of a commit that is on disk. Raises LeaseLost or Poked if it wrote nothing."""
     run = asked.run
     if row is None:
-        raise Poked(run.id) if asked.unless_poked and _still_holds(run) else LeaseLost(run.id)
+        guarded = asked.unless_poked or asked.unless_frozen
+        raise Poked(run.id) if guarded and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
     for step in asked.steps:
         step.stored = (step.status, step.lease_token)
@@ -140,14 +146,24 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     )
 
 
-def read_wishes(run_id: uuid.UUID) -> tuple[int, bool, bool]:
-    """(pokes, cancel requested, pause requested)."""
+def read_wishes(run_id: uuid.UUID) -> Wishes:
+    """What is asked of a run by now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pokes, cancel_requested_at, pause_requested_at FROM runs_run WHERE id = %s", [uuid_in(run_id)]
+            "SELECT pokes, cancel_requested_at, pause_requested_at, deadline_at, held_at, started_at, thawed_at, "
+            f"{HOLDING} "
+            "FROM runs_run WHERE id = %s",
+            [uuid_in(run_id)],
         )
-        pokes, cancel, pause = cursor.fetchone()
-    return pokes, cancel is not None, pause is not None
+        pokes, cancel, pause, deadline_at, held_at, started_at, thawed_at, *holding = cursor.fetchone()
+    return Wishes(
+        pokes=pokes,
+        cancel_requested=cancel is not None,
+        pause_requested=pause is not None,
+        frozen=is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at),
+        held_at=time_out(held_at),
+        deadline_at=time_out(deadline_at),
+    )
 
 
 def give_back(run: ClaimedRun, wake_at: datetime) -> None:
@@ -184,17 +200,22 @@ def renew_runs(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None
         )
 
 
+def claiming(chosen: str, owner: str, now: datetime, lease_seconds: float) -> tuple[str, list[Any], list[Any]]:
+    """The statement that takes the leases of the chosen runs, and its values before and after those of `chosen`."""
+    until = time_in(now + timedelta(seconds=lease_seconds))
+    return _CLAIM.format(chosen=chosen, live=_LIVE, columns=_RUN_COLUMNS), [owner, until, until], [time_in(now)]
+
+
 def _try_claim(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
-    until = now + timedelta(seconds=lease_seconds)
+    statement, before, after = claiming("id = %s", owner, now, lease_seconds)
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [owner, time_in(until), time_in(until), uuid_in(run_id), time_in(now)])
+        cursor.execute(statement, [*before, uuid_in(run_id), *after])
         row = cursor.fetchone()
-    if row is None:
-        return None
-    return _run_row(row)
+    return None if row is None else claimed_run(row)
 
 
-def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
+def claimed_run(row: tuple[Any, ...]) -> ClaimedRun:
+    """A row of what `claiming` returns."""
     created_at = time_out(row[10])
     assert created_at is not None  # noqa: S101  the column is not null
     return ClaimedRun(
@@ -226,39 +247,45 @@ def _run_row(row: tuple[Any, ...]) -> ClaimedRun:
         rate_key=row[25],
         queued_in=row[26],
         run_limit=None if row[27] is None else int(row[27]),
+        held_at=time_out(row[28]),
+        frozen=is_held(row[30], row[31], held_at=row[28], started_at=row[12], thawed_at=row[29]),
     )
 
 
-def _commit_in_turn(asked: Commit, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+def commit_in_turn(cursor: CursorWrapper, asked: Commit) -> tuple[Any, ...] | None:
     """Statement by statement: within one process they cost little more than their work."""
     run = asked.run
-    with write() as cursor:
-        cursor.execute(statement, values)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        if row is not None:
-            _write_steps(cursor, run.id, asked.steps)
-            _insert_events(cursor, run.id, row[0] - len(asked.events), asked.events)
-            if asked.update.failure is not None:
-                count_failure(cursor, run, asked.update.failure)
+    cursor.execute(*_run_update(asked))
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is not None:
+        _write_steps(cursor, run.id, asked.steps)
+        _insert_events(cursor, run.id, row[0] - len(asked.events), asked.events)
+        if asked.update.failure is not None:
+            count_failure(cursor, run, asked.update.failure)
     return row
 
 
-def at_once(asked: Commit, statement: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    """What `commit_at_once` takes."""
+def at_once(asked: Commit) -> AtOnce:
+    """The same as one statement."""
+    update, values = _run_update(asked)
     rows = [(_step_values(asked.run.id, step), step) for step in asked.steps]
-    made = [row for row, step in rows if step.stored is None]
-    changed = [(row, step.has_output, step.stored) for row, step in rows if step.stored is not None]
-    return statement + ", id", values, made, changed, asked.events
+    return statement_of(
+        update + ", id",
+        values,
+        made=[row for row, step in rows if step.stored is None],
+        changed=[(row, step.has_output, step.stored) for row, step in rows if step.stored is not None],
+        events=asked.events,
+    )
 
 
-def run_update(asked: Commit) -> tuple[str, list[Any]]:
+def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     """The fenced UPDATE of the run's own row, and its values."""
     run, update = asked.run, asked.update
     sets, values = _run_sets(update)
     lease, wake = time_in(asked.lease_until), time_in(asked.wake_at)
     lease_values: list[Any]
     if update.columns.get("status") in ENDED_RUN_STATUSES:
-        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL", []
+        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL, held_at = NULL", []
     elif asked.release:  # only if nobody has poked since we looked
         kept = (
             "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
@@ -270,6 +297,8 @@ def run_update(asked: Commit) -> tuple[str, list[Any]]:
     if is_postgres():  # an untyped NULL branch makes the CASE text there
         kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
+    if asked.unless_frozen:
+        condition += f" AND NOT {IS_FROZEN}"
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from flowforge.core.json import Json
+from flowforge.engine.store.holds import HOLDING, is_held
 from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
 from flowforge.engine.store.runs import append_events
 from flowforge.engine.store.sql import (
@@ -88,14 +89,15 @@ def claim_steps(
     """Take up to `limit` ready steps of a run for this worker, first things first.
 
     The run's row is locked first, by claim and settlement alike: so the count of running steps holds while we add to
-    it, `seq` has no gaps, and nobody can deadlock. A paused, cancelled or ended run gives none.
+    it, `seq` has no gaps, and nobody can deadlock. A paused, frozen, cancelled or ended run gives none.
     """
     until = now + timedelta(seconds=lease_seconds)
     with write() as cursor:
         if not _lock_run(cursor, run_id, startable=True):
             return []
-        room = max_concurrency - _running_count(cursor, run_id)
-        if room <= 0:
+        running, held = _running_count(cursor, run_id)
+        room = max_concurrency - running
+        if held or room <= 0:
             return []
         cursor.execute(
             f"""UPDATE runs_steprun SET status = 'running', attempt = attempt + 1, lease_token = lease_token + 1,
@@ -240,15 +242,17 @@ def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> b
     return not startable or (row[0] in ("running", "waiting") and row[1:] == (None, None, None))
 
 
-def _running_count(cursor: CursorWrapper, run_id: uuid.UUID) -> int:
-    """By two indexes, neither of which grows with the items that have ended."""
+def _running_count(cursor: CursorWrapper, run_id: uuid.UUID) -> tuple[int, bool]:
+    """How many steps run, by two indexes, neither of which grows with the items that have ended; and whether the run
+    is held. A statement of its own: it sees a freeze that was committed while the run's row was waited for."""
     cursor.execute(
         "SELECT (SELECT count(*) FROM runs_steprun WHERE run_id = %s AND \"index\" = -1 AND status = 'running') + "
-        f"(SELECT count(*) FROM runs_steprun WHERE run_id = %s AND {OPEN_ITEMS} AND status = 'running')",
-        [uuid_in(run_id), uuid_in(run_id)],
+        f"(SELECT count(*) FROM runs_steprun WHERE run_id = %s AND {OPEN_ITEMS} AND status = 'running'), "
+        f"held_at, started_at, thawed_at, {HOLDING} FROM runs_run WHERE id = %s",
+        [uuid_in(run_id), uuid_in(run_id), uuid_in(run_id)],
     )
-    (count,) = cursor.fetchone()
-    return int(count)
+    count, held_at, started_at, thawed_at, *holding = cursor.fetchone()
+    return int(count), is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at)
 
 
 def _settle(cursor: CursorWrapper, step: StepRow) -> bool:

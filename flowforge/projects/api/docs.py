@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from flowforge.operating.bodies import FREEZE_EXAMPLE, FROZEN_EXAMPLE, THAW_EXAMPLE, FreezeBody, ThawBody
 from flowforge.projects.api.serializers import (
     ApiKeyShown,
     LoginBody,
@@ -44,6 +45,7 @@ _PROJECT: Final = {
     "status": "active",
     "team": _TEAM,
     "settings": _SETTINGS,
+    "freeze": None,
     "created_at": _AT,
     "updated_at": _AT,
 }
@@ -106,6 +108,19 @@ CHANGE_PROJECT: Final[Operation] = {
     ],
 }
 ARCHIVE_PROJECT: Final[Operation] = {"responses": {204: None}}
+FREEZE_PROJECT: Final[Operation] = {
+    "request": FreezeBody,
+    "responses": ProjectShown,
+    "examples": [_sent("until the afternoon", FREEZE_EXAMPLE), _got("frozen", {**_PROJECT, "freeze": FROZEN_EXAMPLE})],
+}
+THAW_PROJECT: Final[Operation] = {
+    "request": ThawBody,
+    "responses": ProjectShown,
+    "examples": [
+        _sent("ten a minute", THAW_EXAMPLE),
+        _got("thawing", {**_PROJECT, "freeze": {**FROZEN_EXAMPLE, "status": "thawing", "until": None, "rate": "10/m"}}),
+    ],
+}
 
 KEYS: Final[Operation] = {"responses": ApiKeyShown(many=True), "examples": [_got("keys", _KEY)]}
 KEY: Final[Operation] = {"responses": ApiKeyShown, "examples": [_got("a key", _KEY)]}

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from flowforge.api.serializers import StrictSerializer
 from flowforge.core import clock
 from flowforge.kernel import durations
+from flowforge.operating.bodies import FreezeShown
 from flowforge.projects.constants import ROLES, SCOPES
 from flowforge.projects.models import Project
 from flowforge.projects.project_settings import MAX_RETENTION_DAYS, MAX_RUNS, RATE_BUCKETS
@@ -112,6 +113,7 @@ class ProjectShown(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Project.Status.choices)
     team = SeatShown(many=True)
     settings = SettingsField()
+    freeze = FreezeShown(allow_null=True, help_text="While no run and no step of it begins.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 

@@ -20,4 +20,6 @@ urlpatterns = [
         ProjectViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="project",
     ),
+    path("projects/<uuid:pk>:freeze", ProjectViewSet.as_view({"post": "freeze"}), name="project-freeze"),
+    path("projects/<uuid:pk>:thaw", ProjectViewSet.as_view({"post": "thaw"}), name="project-thaw"),
 ]

@@ -287,12 +287,37 @@ def test_listings_walk_their_index(workflow, column, index, own_queries, client)
     with own_queries:
         client.get(path, limit=1, cursor=cursor).expect(200)
 
-    sql = next(sql for sql in own_queries.statements if "runs_run" in sql)
-    with connection.cursor() as executed:
-        executed.execute(f"EXPLAIN QUERY PLAN {sql}")
-        plan = "\n".join(row[3] for row in executed.fetchall())
+    plan = plan_of(own_queries)
     assert f"USING INDEX {index} (" in plan
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plan")
+@pytest.mark.parametrize(
+    ("status", "index"),
+    [
+        ("waiting", "run_live_listing"),
+        ("running", "run_live_listing"),
+        ("failed", "run_failed_listing"),
+        ("cancelled", "run_cancelled_listing"),
+    ],
+)
+def test_a_listing_by_status_does_not_read_all_that_is_stored(workflow, status, index, own_queries, client):
+    make_runs(workflow, 3)
+
+    with own_queries:
+        client.get("/v1/runs", status=status).expect(200)
+
+    plan = plan_of(own_queries)
+    assert f"USING INDEX {index} (" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def plan_of(queries):
+    sql = next(sql for sql in queries.statements if "runs_run" in sql)
+    with connection.cursor() as executed:
+        executed.execute(f"EXPLAIN QUERY PLAN {sql}")
+        return "\n".join(row[3] for row in executed.fetchall())
 
 
 def test_raw_rows_say_what_models_say(workflow):

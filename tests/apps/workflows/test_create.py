@@ -29,7 +29,7 @@ def test_it_works(client: ApiClient, project: Project) -> None:
     assert answer.headers["ETag"]
     assert set(answer.data) == {
         *("id", "project_id", "name", "description", "status", "version", "nodes", "edges", "config", "input_schema"),
-        *("output", "tags", "last_run_id", "last_run_status", "created_at", "updated_at"),
+        *("output", "tags", "last_run_id", "last_run_status", "freeze", "created_at", "updated_at"),
     }
     expected = body | {"project_id": str(project.pk), "status": "active", "version": 1, "tags": ["finance", "daily"]}
     assert {name: answer.data[name] for name in expected} == expected

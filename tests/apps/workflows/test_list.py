@@ -29,7 +29,7 @@ def test_it_works(client: ApiClient, workflow: Workflow, runs: FakeRuns) -> None
     [row] = answer.data
     assert set(row) == {
         *("id", "project_id", "name", "description", "status", "version", "tags"),
-        *("last_run_id", "last_run_status", "created_at", "updated_at", "output"),
+        *("last_run_id", "last_run_status", "freeze", "created_at", "updated_at", "output"),
     }
     assert (row["id"], row["tags"], row["version"]) == (str(workflow.pk), ["finance"], 1)
     assert (row["last_run_id"], row["last_run_status"]) == (str(run_id), "completed")
@@ -54,7 +54,7 @@ def test_the_number_of_queries_does_not_grow(
         with query_counter() as queries:
             client.get(URL, limit=100, **query).expect(200)
         counts.append(count(queries))
-    assert counts == [3] * 2  # the rows, their newest runs, their definitions
+    assert counts == [4] * 2  # the rows, their newest runs, their definitions, what freezes them
 
 
 @pytest.mark.parametrize("output", [None, {"n": "{{ steps.a.output }}"}, "{{ 1 }}", "1", "true", 1, True, ["x"], {}])

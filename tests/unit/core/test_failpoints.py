@@ -69,6 +69,12 @@ def test_it_strikes_as_often_as_its_probability_says(monkeypatch: pytest.MonkeyP
     assert strikes("step.before_effect", 4) == 2
 
 
+def test_it_says_so_before_it_acts(caplog: pytest.LogCaptureFixture) -> None:
+    configure("step.before_effect:1:raise")
+    assert strikes("step.before_effect", 1) == 1
+    assert caplog.messages == ["failpoint step.before_effect:raise strikes"]
+
+
 def test_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(failpoints.time, "sleep", slept.append)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowforge.projects.recent import Recent
+from flowforge.core.recent import Recent
 
 
 class Clock:

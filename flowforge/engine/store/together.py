@@ -1,0 +1,61 @@
+"""Several runs' claims and commits as one: one transaction, one wait for the disk."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection
+
+from flowforge.engine.store.at_once import commits_at_once
+from flowforge.engine.store.rows import ClaimedRun, Commit, Committed
+from flowforge.engine.store.runs import at_once, claim_run, claimed_run, claiming, commit, commit_in_turn, committed
+from flowforge.engine.store.sql import in_list, is_postgres, uuid_in, write
+
+
+def claim_together(run_ids: Sequence[uuid.UUID], owner: str, now: datetime, lease_seconds: float) -> list[ClaimedRun]:
+    """Take the leases of those of these runs that are to be had; whoever has another is poked, as by `claim_run`."""
+    if len(run_ids) == 1:
+        found = claim_run(run_ids[0], owner, now, lease_seconds)
+        return [] if found is None else [found]
+    chosen = f"id IN {in_list(run_ids)}"
+    if is_postgres():  # in an order, or two that were given the same hints could wait for each other
+        chosen = f"id IN (SELECT id FROM runs_run WHERE {chosen} ORDER BY id FOR UPDATE SKIP LOCKED)"
+    statement, before, after = claiming(chosen, owner, now, lease_seconds)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*before, *(uuid_in(run_id) for run_id in run_ids), *after])
+        claimed = {run.id: run for run in map(claimed_run, cursor.fetchall())}
+    others = (claim_run(run_id, owner, now, lease_seconds) for run_id in run_ids if run_id not in claimed)
+    claimed |= {run.id: run for run in others if run is not None}
+    return [claimed[run_id] for run_id in run_ids if run_id in claimed]
+
+
+def commit_together(asked: Sequence[Commit]) -> list[Committed | Exception]:
+    """Write each of these rounds, or nothing of it; what became of each, in their order.
+
+    They share a transaction as long as all goes well. If anything fails it is rolled back as a whole, and each is
+    written by itself: a step that has moved on, which is rare, must not keep the others from the disk. So are rounds
+    that write to more than their own run: two transactions that each hold several runs must not wait for each other.
+    """
+    simple = [each for each in asked if each.along is None and each.update.failure is None]
+    rows = _write_together(simple) if len(simple) > 1 else {}
+    return [_outcome(each, rows) for each in asked]
+
+
+def _write_together(asked: Sequence[Commit]) -> dict[uuid.UUID, tuple[object, ...] | None]:
+    """What each run's row says now; empty if nothing was written."""
+    try:
+        if is_postgres():
+            rows = commits_at_once([at_once(each) for each in asked])
+        else:
+            with write() as cursor:
+                rows = [commit_in_turn(cursor, each) for each in asked]
+    except Exception:  # noqa: BLE001  whose fault it is, and what to do, is found when each is written by itself
+        return {}
+    return {each.run.id: row for each, row in zip(asked, rows, strict=True)}
+
+
+def _outcome(asked: Commit, rows: dict[uuid.UUID, tuple[object, ...] | None]) -> Committed | Exception:
+    try:
+        return committed(asked, rows[asked.run.id]) if asked.run.id in rows else commit(asked)
+    except Exception as error:  # noqa: BLE001  it is thrown where the round was asked for
+        return error

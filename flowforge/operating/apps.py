@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class OperatingConfig(AppConfig):
+    name = "flowforge.operating"
+    label = "operating"
+    verbose_name = "Operating"

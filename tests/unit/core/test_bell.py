@@ -1,0 +1,60 @@
+"""The bell when nobody comes: hints of runs that are overdue are answered in this process, if it can."""
+
+from collections import OrderedDict
+
+import pytest
+
+from flowforge.core import bell as core_bell
+from flowforge.core.bell import CONTROL_QUEUE, DRIVE, WORK
+from flowforge.core.ids import new_id
+from tests.support.bells import BellRecorder
+
+Heard = list[tuple[str, list[str], str]]
+
+
+@pytest.fixture
+def rescued(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """What this process was offered and has taken."""
+    heard: Heard = []
+
+    def take(name: str, args: list[str], queue: str) -> bool:
+        heard.append((name, args, queue))
+        return True
+
+    monkeypatch.setattr(core_bell, "_rescuers", [take])
+    monkeypatch.setattr(core_bell, "_overdue", OrderedDict())
+    return heard
+
+
+def test_it_works(bell: BellRecorder, rescued: Heard) -> None:
+    run_id = new_id()
+    core_bell.drive_overdue(run_id)
+    core_bell.work_now(run_id, "default", count=3)
+    assert rescued == [(DRIVE, [str(run_id)], CONTROL_QUEUE), (WORK, [str(run_id), "default"], "default")]
+    assert bell.driven == []
+    assert bell.worked == [(run_id, "default")] * 2  # others are to have their part
+
+
+def test_it_leaves_to_the_broker_what_is_not_overdue(bell: BellRecorder, rescued: Heard) -> None:
+    core_bell.drive_overdue(new_id())
+    run_id = new_id()
+    core_bell.drive_now(run_id)
+    core_bell.work_now(run_id, "default")
+    assert bell.driven == [run_id]
+    assert bell.worked == [(run_id, "default")]
+    assert len(rescued) == 1
+
+
+def test_it_rings_if_this_process_cannot(bell: BellRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_bell, "_rescuers", [lambda *_: False])
+    run_id = new_id()
+    core_bell.drive_overdue(run_id)
+    core_bell.work_now(run_id, "default")
+    assert (bell.driven, bell.worked) == ([run_id], [(run_id, "default")])
+
+
+def test_it_remembers_no_more_than_it_can_hold(rescued: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_bell, "_OVERDUE_KEPT", 3)
+    for _ in range(10):
+        core_bell.drive_overdue(new_id())
+    assert len(core_bell._overdue) == 3
