@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from flowforge.core import json
 from flowforge.core.clock import isoformat
+from flowforge.core.recent import Recent
 from flowforge.events.sinks import Happening
 from flowforge.kernel.definition import Node
-from flowforge.projects.recent import Recent
 from workflows.models import Workflow
 from workflows.selectors import definition_of
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from django.db import transaction
 
+from flowforge.core.recent import Recent
 from flowforge.events.outbound import matches, names_of, possible_names
-from flowforge.projects.recent import Recent
 from webhooks.models import Subscription
 
 REMEMBER_SECONDS: Final = 1.0
