@@ -254,6 +254,8 @@ RATE_LIMITS = {  # per minute; a project may override the first three in its set
 
 # --- steps --------------------------------------------------------------------------------------------------------
 FILE_ROOTS = [Path(root) for root in env.str("FLOWFORGE_FILE_ROOTS", default=str(HOME / "files")).split(":") if root]
+ISOLATION = env.str("FLOWFORGE_ISOLATION", default="auto")
+READABLE = [Path(path) for path in env.str("FLOWFORGE_READABLE", default="").split(":") if path]
 ALLOW_PRIVATE_TARGETS: list[str] = env.list("FLOWFORGE_ALLOW_PRIVATE_TARGETS", default=[])
 METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
@@ -266,6 +268,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.events.services.purge",
     "flowforge.workers.services.purge",
     "runs.services.dedupe.purge",
+    "runs.services.debounce.purge",
     "runs.services.cache.purge",
     "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
@@ -329,7 +332,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "schedules.beat:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- logs ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ place it has while it runs; its rate limit, once. So nobody who has a project's 
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -61,15 +61,21 @@ def gates_of(
     return found
 
 
-def mark(run: Run, definition: Definition, project: Project) -> None:
+def mark(run: Run, definition: Definition, project: Project, *, joins: bool) -> None:
     """Say of a run that is not stored yet under which limits it falls, and put it into the first queue.
 
-    It stands there from its beginning, so that of those which come at once the first in order begins. Raises
-    InvalidBody (422) if the expression of a key cannot be evaluated.
+    `joins`: it may become one with others, by the workflow's `debounce`. In the queue it stands from its beginning, so
+    that of those which come at once the first in order begins. Raises InvalidBody (422) if the expression of a key
+    cannot be evaluated.
     """
     config = definition.config
     if config.expires_in_seconds is not None:
         run.expires_at = run.created_at + timedelta(seconds=config.expires_in_seconds)
+    if config.debounce is not None and joins:
+        run.debounce_key = key_of(run, config.debounce.key, "debounce")
+        quiet_until = run.created_at + timedelta(seconds=config.debounce.delay_seconds)
+        run.run_at = max(run.run_at or quiet_until, quiet_until)
+        run.wake_at = run.run_at
     if config.concurrency is not None:
         run.concurrency_key = key_of(run, config.concurrency.key, "concurrency")
     if config.rate_limit is not None:
@@ -79,7 +85,7 @@ def mark(run: Run, definition: Definition, project: Project) -> None:
 
 def enqueue(run: Run, project: Project) -> None:
     """Put a run that is due into the queue before its first gate."""
-    gates = _gates(run, project)
+    gates = gates_before(run, project)
     if gates and (run.run_at is None or run.run_at <= run.created_at):
         run.queued_in, run.queued_at = gates[0].id, run.created_at
 
@@ -96,7 +102,22 @@ def key_of(run: Run, expression: str | None, of: str) -> str:
     return _shortened(value)
 
 
-def _gates(run: Run, project: Project) -> Sequence[Gate]:
+def line_up(runs: Iterable[Run]) -> None:
+    """Of runs that join a queue together, let the first be looked at: whoever that is done for wakes those behind it,
+    as far as there are places."""
+    queues: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.queued_in is not None:
+            queues.setdefault(run.queued_in, []).append(run)
+    for queue in queues.values():
+        first = max(queue, key=lambda run: run.priority)  # of equals the oldest
+        for run in queue:
+            if run is not first:
+                run.wake_at = run.expires_at
+
+
+def gates_before(run: Run, project: Project) -> Sequence[Gate]:
+    """The gates of a run that has not begun."""
     return gates_of(
         project_id=run.project_id,
         workflow_id=run.workflow_id,

@@ -59,6 +59,7 @@ class Run(Row):
     concurrency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  null: `config.concurrency` is not set
     key_held_since = models.DateTimeField(null=True)  # it has one of that key's places, until it ends
     rate_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  null: `config.rate_limit` is not set
+    debounce_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  null: it is a run of its own
     queued_in = models.CharField(max_length=260, null=True)  # noqa: DJ001  the gate it waits before: runs.gates
     queued_at = models.DateTimeField(null=True)  # since when
     expires_at = models.DateTimeField(null=True)  # not begun by then: failed with `expired`
@@ -260,6 +261,24 @@ class DedupeKey(models.Model):
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["workflow", "key"], name="dedupe_once")]
         indexes = [models.Index(fields=["expires_at"], name="dedupe_expiry")]  # the cleaning's query
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class DebounceKey(models.Model):
+    """Which run of a workflow those join who start one with the same `debounce` key: services.debounce."""
+
+    id = models.BigAutoField(primary_key=True)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=200)
+    run_id = models.UUIDField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["workflow", "key"], name="debounce_once")]
+        indexes = [models.Index(fields=["expires_at"], name="debounce_expiry")]  # the cleaning's query
 
     def __str__(self) -> str:
         return self.key

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import F
+from django.db.models import Case, F, Q, Value, When
 
 from flowforge.core.errors import Conflict
 from flowforge.events.schemas import RUN_RETRIED, STEP_COMPLETED
@@ -149,14 +149,16 @@ def _replayed_event(step: StepRun, seq: int, now: datetime) -> RunEvent:
     return RunEvent(run_id=step.run_id, seq=seq, at=now, event=STEP_COMPLETED, step_id=step.id, data=data)
 
 
-def start_now(run_id: uuid.UUID, now: datetime) -> bool:
-    """Let a run that waits for its `run_at` begin at once; False if it is none.
+def start_now(run_id: uuid.UUID, now: datetime, *, priority: int) -> bool:
+    """Let a run that waits for its `run_at`, or in a queue, be looked at, with this priority; False if it is none.
 
     A driver that holds it has read the old moment, and nothing has begun: it is fenced off, lest it goes back to sleep.
     """
+    waits = Q(run_at__gt=now) | Q(queued_in__isnull=False)
     return (
-        Run.objects.filter(id=run_id, status="pending", run_at__gt=now).update(
-            run_at=now,
+        Run.objects.filter(waits, id=run_id, status="pending").update(
+            run_at=Case(When(run_at__gt=now, then=Value(now)), default=F("run_at")),
+            priority=priority,
             wake_at=now,
             pokes=F("pokes") + 1,
             lease_token=F("lease_token") + 1,
@@ -165,3 +167,32 @@ def start_now(run_id: uuid.UUID, now: datetime) -> bool:
         )
         == 1
     )
+
+
+def become(run_id: uuid.UUID, other: Run, now: datetime) -> bool:
+    """Let a run that has not begun be what another, which is not stored, would be, and begin when that would; False
+    if it has begun, or is not to. A driver that holds it has read what it was: it is fenced off.
+    """
+    in_time = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    waits = Run.objects.filter(in_time, id=run_id, status="pending", started_at=None)
+    changed = waits.filter(cancel_requested_at=None, pause_requested_at=None).update(
+        version_id=other.version_id,
+        workflow_version=other.workflow_version,
+        steps_total=other.steps_total,
+        inputs=other.inputs,
+        metadata=other.metadata,
+        priority=other.priority,
+        concurrency_key=other.concurrency_key,
+        rate_key=other.rate_key,
+        run_at=other.run_at,
+        wake_at=other.wake_at,
+        status_reason=None,
+        key_held_since=None,
+        queued_in=None,
+        queued_at=None,
+        pokes=F("pokes") + 1,
+        lease_token=F("lease_token") + 1,
+        lease_expires_at=None,
+        lease_owner="",
+    )
+    return changed == 1

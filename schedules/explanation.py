@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 from flowforge.core.clock import isoformat
 from flowforge.core.json import Json
 from flowforge.kernel.schedules import plan
+from flowforge.operating.constants import ENGINE_ID
+from flowforge.operating.selectors import engine_paused, holds_of
 from flowforge.projects.models import Project
 from schedules import selectors
 from schedules.models import Schedule
@@ -17,8 +20,15 @@ Cause = dict[str, Json]
 
 def explain(schedule: Schedule, now: datetime) -> dict[str, Json]:
     """`{"summary", "causes": [{code, message, holder, since, position, unblock}]}`. With its workflow and project."""
-    causes = [*_own(schedule), *_of_workflow(schedule), *_of_runs(schedule, now), *_of_time(schedule, now)]
-    return {"summary": causes[0]["message"] if causes else "It is over: it is due no more.", "causes": list(causes)}
+    found = (
+        _own(schedule),
+        _of_workflow(schedule),
+        _of_holds(schedule),
+        _of_runs(schedule, now),
+        _of_time(schedule, now),
+    )
+    causes = list(chain(*found))
+    return {"summary": causes[0]["message"] if causes else "It is over: it is due no more.", "causes": causes}
 
 
 def _own(schedule: Schedule) -> Iterator[Cause]:
@@ -42,6 +52,18 @@ def _of_workflow(schedule: Schedule) -> Iterator[Cause]:
         message = f"The workflow is {workflow.status}: its due times get no runs."
         path = f"PATCH /v1/workflows/{workflow.pk}"
         yield _cause("paused", message, ("workflow", workflow.pk), None, unblock=[path])
+
+
+def _of_holds(schedule: Schedule) -> Iterator[Cause]:
+    """Its due times have their runs all the same, which wait until they are let go."""
+    workflow = schedule.workflow
+    for scope_id, hold in holds_of([ENGINE_ID, workflow.project_id, workflow.pk]).items():
+        message = f"The {hold.scope} is {hold.status}: runs of due times are kept. {hold.reason}"
+        thaw = "manage.py engine thaw" if scope_id == ENGINE_ID else f"POST /v1/{hold.scope}s/{scope_id}:thaw"
+        yield _cause("frozen", message.strip(), (hold.scope, scope_id), hold.since, unblock=[thaw])
+    if engine_paused():
+        message = "The engine is paused for maintenance: runs of due times are kept."
+        yield _cause("engine_paused", message, ("engine", "maintenance"), None, unblock=["manage.py engine resume"])
 
 
 def _of_runs(schedule: Schedule, now: datetime) -> Iterator[Cause]:

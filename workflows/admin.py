@@ -4,19 +4,21 @@ from textwrap import shorten
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioFilter, RadioFilter
 from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import NotFound
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
 from flowforge.staff.pages import ReadOnlyAdmin
-from workflows.models import Workflow, WorkflowVersion
+from workflows.constants import DECISIONS
+from workflows.models import TriggerDecision, Workflow, WorkflowVersion
 from workflows.ports import runs_port
 from workflows.selectors import definition_of, get_version
 from workflows.services import yaml_text
@@ -146,3 +148,54 @@ def _chosen(workflow: Workflow, number: int) -> WorkflowVersion:
         version = get_version(workflow.pk, workflow.version)
     version.workflow = workflow
     return version
+
+
+class DecisionFilter(RadioFilter):
+    """The choices are known, so that no query looks for them."""
+
+    title = "decision"
+    parameter_name = "decision"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(decision, decision) for decision in DECISIONS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TriggerDecision]) -> QuerySet[TriggerDecision]:
+        wanted = self.value()
+        return queryset.filter(decision=wanted) if wanted in DECISIONS else queryset
+
+
+@admin.register(TriggerDecision)
+class TriggerDecisionAdmin(ReadOnlyAdmin):
+    """What triggers did with their ticks, calls and events."""
+
+    list_display = ("created_at", "trigger", "shown_decision", "reason", "due_at", "detail")
+    list_filter = (DecisionFilter, ("project", AutocompleteSelectFilter))
+    list_filter_submit = True
+    list_per_page = 50
+    search_fields = ("trigger_id",)
+    search_help_text = "Id of a trigger"
+    ordering = ("-id",)  # ids rise with time
+    sortable_by = ()
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    fields = (
+        *("id", "created_at", "project", "trigger_type", "trigger_id"),
+        *("decision", "reason", "detail", "due_at", "until_at", "run_id"),
+    )
+    readonly_fields = fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[TriggerDecision], search_term: str
+    ) -> tuple[QuerySet[TriggerDecision], bool]:
+        """By the whole id: its index has no parts of it."""
+        return (queryset.filter(trigger_id=search_term.strip()) if search_term else queryset), False
+
+    @admin.display(description="trigger")
+    def trigger(self, row: TriggerDecision) -> str:
+        return f"{row.trigger_type} {row.trigger_id}"
+
+    @admin.display(description="decision")
+    def shown_decision(self, row: TriggerDecision) -> SafeString:
+        page = None if row.run_id is None else reverse("admin:runs_run_change", args=[row.run_id])
+        return shown.label(row.decision, href=page)

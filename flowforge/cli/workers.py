@@ -21,6 +21,7 @@ from flowforge.core import bell, clock, inproc
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
 from flowforge.engine.drivers import drivers
+from flowforge.engine.isolation import found_here
 from flowforge.engine.keeper import keeper
 from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
@@ -56,6 +57,7 @@ class Workers:
     def start(self) -> None:
         """Returns when every pool listens."""
         protect_this_process()
+        level = self._isolation()
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # Django's checks have run with the command
         clock.set_offset(maintenance.clock_offset())
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -81,7 +83,17 @@ class Workers:
         for event in ready:
             if not event.wait(timeout=30):
                 log.warning("a worker pool is not ready yet: is the broker reachable?")
-        presence.open(self._threads, isolation="limits")
+        presence.open(self._threads, isolation=level)
+
+    def _isolation(self) -> str:
+        """The level at which steps are isolated here. A wish that this machine cannot fulfil ends the start."""
+        try:
+            found = found_here()
+        except ValueError as error:
+            raise SystemExit(f"FLOWFORGE_ISOLATION: {error}") from None
+        for level, reason in found.refused.items():
+            log.warning("steps are isolated by %s, not by %s: %s (docs/isolation.md)", found.level, level, reason)
+        return found.level
 
     def stop(self, grace_seconds: float) -> None:
         """Claim nothing more, let steps finish for `grace_seconds`, hand back what still runs then."""

@@ -99,7 +99,7 @@ class Facts:
     standing: Standing
     now: datetime
     begun: bool = False
-    paused_since: datetime | None = None
+    paused: bool = False
     run_at: datetime | None = None
     queued_at: datetime | None = None
     stops: Sequence[Cause] = ()  # what else keeps it from beginning: put first
@@ -109,8 +109,8 @@ class Facts:
 def causes(facts: Facts) -> Iterator[Cause]:
     """Why the run may not begin, the first thing first; nothing: it may."""
     yield from facts.stops
-    if facts.paused_since is not None:
-        yield Cause(code="paused", message="The run is paused.", since=facts.paused_since, unblock=("resume",))
+    if facts.paused:
+        yield Cause(code="paused", message="The run is paused.", unblock=("resume",))
     if not facts.begun and facts.run_at is not None and facts.run_at > facts.now:
         message = f"It begins at {isoformat(facts.run_at)}."
         yield Cause(code="waiting_until", message=message, until=facts.run_at, unblock=("run_now",))
@@ -162,6 +162,28 @@ def gates_ahead(run: ClaimedRun, limits: Limits) -> list[Gate]:
         limited_project=limits.runs is not None,
         rate_key=run.rate_key if run.started_at is None else None,
     )
+
+
+def facts_of(run: ClaimedRun, limits: Limits, now: datetime, *, in_full: bool = False) -> Facts:
+    """What there is to know of a run; `in_full`, for people, also whether it is paused, who has the places, and how
+    many stand before it. The driver knows of pauses: the machine has let it come so far."""
+    standing = Standing(priority=run.priority, id=run.id)
+    return Facts(
+        standing=standing,
+        now=now,
+        begun=run.started_at is not None,
+        paused=in_full and (run.pause_requested or run.status == "paused"),
+        run_at=run.run_at,
+        queued_at=run.queued_at,
+        gates=(read_gate(gate, limits, standing, now, in_full=in_full) for gate in gates_ahead(run, limits)),
+    )
+
+
+def why(run: ClaimedRun, now: datetime) -> list[Cause]:
+    """Why a run does not begin, or may not go on: what the driver would find at this moment. Reads, and no more."""
+    if run.status == "running" and run.started_at is not None:
+        return []
+    return list(causes(facts_of(run, limits_of(run.workflow_id), now, in_full=True)))
 
 
 def read_gate(gate: Gate, limits: Limits, standing: Standing, now: datetime, *, in_full: bool = False) -> GateFacts:
@@ -279,11 +301,10 @@ class Places:
 
     def _take(self, limits: Limits, now: datetime) -> None:
         run = self._run
-        ahead = gates_ahead(run, limits)
-        cause = self._first_cause(ahead, limits, now)
+        cause = self._first_cause(limits, now)
         if cause is not None:
             raise NoPlace(cause)
-        for gate in ahead:
+        for gate in gates_ahead(run, limits):
             if gate.kind == "rate" and limits.rate is not None:
                 store.set_arrival(gate, pacing.after_one(limits.rate, store.arrival(gate), now))
 
@@ -295,20 +316,18 @@ class Places:
         run, now = self._run, clock.now()
         limits = limits_of(run.workflow_id)
         gates = self._locked(limits)
-        self.missing = cause = self._first_cause(gates_ahead(run, limits), limits, now)
-        if cause is None or cause.gate is None:
+        self.missing = cause = self._first_cause(limits, now)
+        if cause is None:
             raise PlaceFound
         held_since = run.key_held_since
-        if run.concurrency_key is not None and held_since is None and cause.gate.kind != "key":
-            held_since = now
+        if run.concurrency_key is not None and cause.gate is not None and cause.gate.kind != "key":
+            held_since = held_since or now
         store.park(run.id, cause.gate, cause.code, now, held_since)
         for gate in gates:
             self._wake(gate, limits, now)
 
-    def _first_cause(self, gates: Sequence[Gate], limits: Limits, now: datetime) -> Cause | None:
-        standing = Standing(priority=self._run.priority, id=self._run.id)
-        found = (read_gate(gate, limits, standing, now) for gate in gates)
-        return next(causes(Facts(standing=standing, now=now, begun=True, gates=found)), None)
+    def _first_cause(self, limits: Limits, now: datetime) -> Cause | None:
+        return next(causes(facts_of(self._run, limits, now)), None)
 
     def _locked(self, limits: Limits) -> list[Gate]:
         """All gates of the run, and the one that it stands before, locked in their order."""

@@ -16,6 +16,7 @@ from flowforge.core.redaction import Redactor, secrets_in
 from flowforge.engine import relatives
 from flowforge.engine.cache import Cached
 from flowforge.engine.event_waits import ProjectEvents
+from flowforge.engine.isolation import isolated, isolation_here
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.presence import presence
@@ -39,6 +40,7 @@ from workflows.services.definitions import step_types
 
 MAX_LOG_LINES = 10_000
 MAX_LOG_BYTES = 1024 * 1024
+MAX_ERROR_CHARACTERS = 100_000
 
 log = logging.getLogger("flowforge.engine")
 _by_name = Redactor()  # masks what looks like a secret by the name of its key
@@ -61,6 +63,7 @@ class Execution:
         self._lines: list[EventRow] = []
         self._line_count = self._byte_count = 0
         self.inputs_stored = False
+        self._settings: StepSettings | None = None  # where the project wants its own
         self.cached: Cached | None = None
 
     @property
@@ -137,10 +140,15 @@ class Execution:
                 details = {"errors": [fault.as_dict() for fault in faults]}
                 return Failed(code="invalid_config", message=faults[0].detail, retryable=False, details=details)
         if step_type.starts_processes:
-            allowed = projects.allowed_step_types(projects.settings_of(self.run.project_id))
+            known = projects.settings_of(self.run.project_id)
+            allowed = projects.allowed_step_types(known)
             if allowed is None or step_type.name not in allowed:
                 message = f"The project does not allow steps of the type {step_type.name}."
                 return Failed(code="type_not_allowed", message=message, retryable=False)
+            found = isolated(step_settings(), projects.wanted_isolation(known))
+            if isinstance(found, Failed):
+                return found
+            self._settings = found
         return None
 
     def _outcome(self) -> Outcome | None:
@@ -148,9 +156,9 @@ class Execution:
             return self.plan.step_type(self.node).run(self._context())
         except StepCancelled:
             return None
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: sys.exit() in a step is not to end a thread of ours
             log.info("step %s of run %s raised", self.node.id, self.run.id, exc_info=True)
-            message = self.redactor.text(f"{type(error).__name__}: {error}")
+            message = self.redactor.text(f"{type(error).__name__}: {_text(error)}")
             return Failed(code="step_error", message=message[:2_000])
 
     def _stopped(self) -> tuple[Outcome | None, bool]:
@@ -176,11 +184,19 @@ class Execution:
             timeout_seconds=self.plan.timeout_seconds(self.node),
             cancel=self.cancel,
             log=self.write_log,
-            settings=step_settings(),
+            settings=self._settings or step_settings(),
             events=ProjectEvents(self.run.project_id, self.row.id),
             traceparent=self.run.traceparent,
             start_run=partial(relatives.start_for_step, self.run, self.row),
         )
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says of itself, if it can, and no more of it than anybody reads."""
+    try:
+        return str(error)[:MAX_ERROR_CHARACTERS]
+    except Exception:  # noqa: BLE001  somebody else's __str__ may raise whatever it likes
+        return "(its text cannot be had)"
 
 
 @lru_cache(maxsize=1)
@@ -190,6 +206,7 @@ def step_settings() -> StepSettings:
         home=settings.HOME,
         file_roots=tuple(settings.FILE_ROOTS),
         allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
+        isolation=isolation_here(),
     )
 
 

@@ -22,12 +22,13 @@ from flowforge.staff.commands import Command, CommandedAdmin, caller_of
 from flowforge.staff.pages import ReadOnlyAdmin
 
 admin.site.unregister(Group)  # rights come from the role in a project; those within the admin from the person's own
-# Celery's schedules start Celery's tasks, of which each is a hint that says what to look at: none starts a run
+# beat's rows start Celery's tasks, of which each is a hint that says what to look at: schedules.admin shows them
 for model in (beat.PeriodicTask, beat.CrontabSchedule, beat.IntervalSchedule, beat.SolarSchedule, beat.ClockedSchedule):
     admin.site.unregister(model)
 
 RIGHTS = (  # the permissions that do something in this admin
-    *("view_run", "change_run", "view_workflow", "change_workflow"),
+    *("view_run", "change_run", "view_workflow", "change_workflow", "view_triggerdecision"),
+    *("view_schedule", "change_schedule", "view_backfill", "change_backfill"),
     *("view_project", "add_project", "change_project"),
     *("view_membership", "add_membership", "change_membership", "delete_membership"),
     *("view_user", "add_user", "change_user", "view_apikey", "change_apikey", "view_tokenfamily"),

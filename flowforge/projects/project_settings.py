@@ -9,6 +9,7 @@ from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.pointers import pointer_of
 from flowforge.kernel import durations
+from flowforge.steps.levels import LEVELS
 
 RATE_BUCKETS: Final = ("general", "runs", "export")
 MAX_RUNS: Final = 1_000_000
@@ -58,6 +59,25 @@ def _step_types(value: Json, at: str) -> Iterator[Fault]:
             yield Fault(pointer=at + pointer_of([index]), code="invalid", detail="The name of a step type.")
 
 
+def _isolation(value: Json, at: str) -> Iterator[Fault]:
+    """A level, the least that will do; or an object that may forbid the network too."""
+    if isinstance(value, str):
+        if value not in LEVELS:
+            yield Fault(pointer=at, code="invalid_choice", detail=f"One of {', '.join(LEVELS)}.")
+        return
+    if not isinstance(value, Mapping):
+        yield _wrong_type(at, "a level, or an object with minimum and network")
+        return
+    for name, member in value.items():
+        place = at + pointer_of([name])
+        if name == "minimum" and member not in LEVELS:
+            yield Fault(pointer=place, code="invalid_choice", detail=f"One of {', '.join(LEVELS)}.")
+        elif name == "network" and not isinstance(member, bool):
+            yield _wrong_type(place, "true or false")
+        elif name not in ("minimum", "network"):
+            yield Fault(pointer=place, code="unknown_field", detail="One of minimum, network.")
+
+
 def _integer(low: int, high: int) -> "_Check":
     def check(value: Json, at: str) -> Iterator[Fault]:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -86,6 +106,7 @@ CHECKS: Final[Mapping[str, _Check]] = {
     "max_concurrent_runs": _integer(1, MAX_RUNS),
     "retention_days": _integer(1, MAX_RETENTION_DAYS),
     "allowed_step_types": _step_types,
+    "isolation": _isolation,
     "run_cost_saving": _amount,
     "variables": _object,
     "feature_flags": _object,

@@ -12,6 +12,7 @@ from flowforge.core.json import Json
 from flowforge.core.recent import Recent
 from flowforge.projects.constants import ROLE_SCOPES, ROLES
 from flowforge.projects.models import ApiKey, Membership, Project, ProjectQuerySet, TokenFamily, User
+from flowforge.steps.levels import LEVELS
 
 _settings: Recent[Mapping[str, Json]] = Recent(ttl_seconds=1.0)
 
@@ -139,6 +140,25 @@ def require_active(project: Project) -> None:
     """Raises Conflict (409) for an archived project: it can be read, not written."""
     if project.status != Project.Status.ACTIVE:
         raise Conflict(detail="The project is archived.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedIsolation:
+    """How a project wants the processes of its steps isolated."""
+
+    minimum: str = LEVELS[0]
+    network: bool = True
+
+
+def wanted_isolation(settings: Mapping[str, object]) -> WantedIsolation:
+    """`isolation` of a project's settings: a level, or an object with `minimum` and `network`."""
+    wanted = settings.get("isolation")
+    if isinstance(wanted, str):
+        return WantedIsolation(minimum=wanted)
+    if isinstance(wanted, Mapping):
+        minimum, network = wanted.get("minimum", LEVELS[0]), wanted.get("network", True)
+        return WantedIsolation(minimum=str(minimum), network=network is not False)
+    return WantedIsolation()
 
 
 def allowed_step_types(settings: Mapping[str, object]) -> frozenset[str] | None:

@@ -27,6 +27,11 @@ TONES: Final = {
     "failed": "danger",
     "revoked": "danger",
     "expired": "warning",
+    "quarantined": "danger",
+    "fired": "success",
+    "late": "warning",
+    "deferred": "info",
+    "rejected": "danger",
 }
 _TO_THE_SECOND: Final = len("2026-01-01 00:00:00")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

@@ -38,6 +38,9 @@ UNFOLD: dict[str, Any] = {
                     _page("Runs", "play_circle", "runs.run"),
                     _page("Failures", "report", "runs.failuregroup"),
                     _page("Workflows", "account_tree", "workflows.workflow"),
+                    _page("Schedules", "event_repeat", "schedules.schedule"),
+                    _page("Backfills", "history", "schedules.backfill"),
+                    _page("Trigger decisions", "rule", "workflows.triggerdecision"),
                     _page("Projects", "folder_open", "projects.project"),
                 ],
             },
@@ -53,7 +56,10 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Operation",
                 "separator": True,
-                "items": [_page("Workers", "memory", "workers.worker")],
+                "items": [
+                    _page("Workers", "memory", "workers.worker"),
+                    _page("Beat", "metronome", "django_celery_beat.periodictask"),
+                ],
             },
         ],
     },

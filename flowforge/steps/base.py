@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
+from flowforge.steps.levels import LIMITS, Isolation
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Kind = Literal["pure", "effect"]
@@ -165,6 +166,7 @@ class StepSettings:
     file_roots: Sequence[Path] = ()
     allow_private_targets: Sequence[str] = ()  # CIDR networks or host names; ("*",): all
     process_memory_bytes: int | None = 4 * 1024**3  # private memory of each process of a command; None: not bounded
+    isolation: Isolation = LIMITS  # of what a step starts
 
 
 class StepType(Protocol):

@@ -4,23 +4,24 @@
 never meets a shell. Its parent is `supervisor.py`, which says why it is there.
 """
 
-import ctypes
 import errno
 import math
 import os
+import shutil
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flowforge.steps import linux
 from flowforge.steps.base import Context, StepCancelled
+from flowforge.steps.isolation import confined
 from flowforge.steps.output import LogBudget, Stream
 from flowforge.steps.supervised import Supervised
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
+_SIGNALS: Final = range(1, 65)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +31,7 @@ class Limits:
     file_bytes: int | None = 4 * 1024**3  # the largest file that it may write
     open_files: int | None = 4096
     cpu_seconds: int | None = None  # None: what its timeout allows on all cores
+    processes: int | None = 4096  # threads too; `limits` counts all of the user's, the other levels the command's alone
     memory_bytes: int | None = None
     """RLIMIT_DATA, private writable memory. Not RLIMIT_AS: Go, Java and CUDA reserve address space they never use"""
 
@@ -54,6 +56,10 @@ class CommandNotFound(Exception):
     """There is no such program, or it may not be executed; the message is for people."""
 
 
+class NotIsolated(Exception):
+    """The level of isolation that the command has to have could not be set up, though it could when it was tried."""
+
+
 class SupervisorLost(Exception):
     """The command's parent process was killed; how the command itself ended is not known."""
 
@@ -72,8 +78,8 @@ def run_process(
     """Run `argv` to its end; its output goes to the context's log line by line as it comes.
 
     Nothing that it started is left when this returns or raises, be it in a session of its own. Without `stdin` it
-    reads /dev/null. Raises StepCancelled when the context's token says so, CommandNotFound, SupervisorLost, and
-    OSError where no process can be started at all.
+    reads /dev/null. Raises StepCancelled when the context's token says so, CommandNotFound, NotIsolated,
+    SupervisorLost, and OSError where no process can be started at all.
     """
     if context.cancel.is_set:
         raise StepCancelled(context.cancel.reason)
@@ -81,10 +87,20 @@ def run_process(
     stdout, stderr = Stream("info", budget), Stream("warning", budget)
     result = _Bounded(max_result_bytes)
     env = {**_clean_environment(scratch), **(environment or {}), **_identity(context)}
-    bounds = _bounds(limits, context.timeout_seconds)
-    has_result = max_result_bytes > 0
+    settings, cwd = context.settings, cwd or scratch
+    _check_program(argv[0], cwd, env["PATH"])
+    inside = confined(
+        argv, settings.isolation, home=settings.home, scratch=scratch, cwd=cwd, file_roots=settings.file_roots
+    )
     with Supervised(
-        argv, bounds=bounds, cwd=cwd or scratch, scratch=scratch, stdin=stdin, has_result=has_result
+        inside.argv,
+        bounds=_bounds(limits, context.timeout_seconds),
+        cwd=cwd,
+        scratch=scratch,
+        stdin=stdin,
+        has_result=max_result_bytes > 0,
+        level=inside.level,
+        room=inside.room,
     ) as command:
         command.begin(env)
         context.cancel.on_cancel(command.terminate)
@@ -92,7 +108,7 @@ def run_process(
     tails = (stdout.finish(), stderr.finish())
     if context.cancel.is_set:
         raise StepCancelled(context.cancel.reason)
-    exit_code, signal_name = _ending(report, argv[0])
+    exit_code, signal_name = _ending(report, argv[0], inside.level)
     return ProcessResult(
         exit_code=exit_code, signal=signal_name, stdout=tails[0], stderr=tails[1], result=result.content
     )
@@ -103,8 +119,7 @@ def protect_this_process() -> None:
 
     For a worker to call at its start (prctl(2), PR_SET_DUMPABLE); no core is dumped from then on.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, *(ctypes.c_ulong(0) for _ in range(4)))
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
 class _Bounded:
@@ -148,15 +163,33 @@ def _bounds(limits: Limits, timeout_seconds: float | None) -> str:
         "fsize": limits.file_bytes,
         "nofile": limits.open_files,
         "data": limits.memory_bytes,
+        "nproc": limits.processes,
     }
     return ",".join(f"{name}={bound}" for name, bound in wanted.items() if bound is not None)
 
 
-def _ending(report: str, program: str) -> tuple[int, str | None]:
+def _check_program(program: str, cwd: Path, path: str) -> None:
+    """Raises CommandNotFound: what stands between could not tell a program that is missing from one that fails."""
+    if "/" not in program:
+        if shutil.which(program, path=path) is None:
+            raise CommandNotFound(f"{program}: command not found")
+        return
+    place = cwd / program
+    if not place.exists():
+        raise CommandNotFound(f"{program}: command not found")
+    if place.is_dir() or not os.access(place, os.X_OK):
+        raise CommandNotFound(f"{program}: {os.strerror(errno.EACCES)}")
+
+
+def _ending(report: str, program: str, level: str) -> tuple[int, str | None]:
     """(exit code, signal's name) of a supervisor's report."""
     kind, _, number = report.partition(" ")
+    if kind == "exit" and level == "bubblewrap" and int(number) - 128 in _SIGNALS:
+        return int(number), _signal_name(int(number) - 128)  # bwrap(1) tells of a signal as shells do
     if kind == "exit":
         return int(number), None
+    if kind == "unisolated":
+        raise NotIsolated(f"the level {level} could not be set up: {os.strerror(int(number))}")
     if kind == "signal":
         return 128 + int(number), _signal_name(int(number))
     if kind == "refused" and int(number) == errno.ENOENT:

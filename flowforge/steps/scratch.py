@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowforge.steps.supervisor import remove_tree
+from flowforge.steps.leftovers import remove_tree
 
 
 @contextmanager

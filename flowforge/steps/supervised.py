@@ -8,17 +8,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, Self, cast
 
-from flowforge.steps import supervisor
+from flowforge.steps import leftovers, supervisor
 
 RESULT_FD: Final = "FLOWFORGE_RESULT_FD"  # environment variable: the file descriptor for a command's result
 
 _CHUNK: Final = 65_536
+_FOLDER: Final = os.fspath(Path(__file__).resolve().parents[2])  # in which `flowforge` is
 _LOOK_SECONDS: Final = 0.5  # between looks whether a supervisor that was told to end its command did
 _LAST_RESORT_SECONDS: Final = 1.7  # it needs its grace; cancelling is promised to be over after 2 s
 
@@ -29,20 +30,33 @@ class Supervised:
     """A running supervisor. A context manager: at its end nothing of the command lives, however it is left."""
 
     def __init__(
-        self, argv: Sequence[str], *, bounds: str, cwd: Path, scratch: Path, stdin: bytes, has_result: bool
+        self,
+        argv: Sequence[str],
+        *,
+        bounds: str,
+        cwd: Path,
+        scratch: Path,
+        stdin: bytes = b"",
+        has_result: bool = False,
+        level: str = "limits",
+        room: Sequence[str] = (),
     ) -> None:
         """Start the supervisor; it starts `argv` once `begin` sends it the environment. Raises OSError.
+
+        `level` and `room` are isolation.Confined's.
 
         With `has_result` the command finds in FLOWFORGE_RESULT_FD where to write what `pump` feeds to `result`.
         """
         self._stdin = stdin
+        self._room = room
         self._lock = threading.Lock()  # over the two below: cancelling is another thread's
         self._told_at: float | None = None
         with ExitStack() as undo:
             self._control, theirs = (undo.enter_context(end) for end in socket.socketpair())
             self._result, for_result = (undo.enter_context(end) for end in socket.socketpair())
             fds = [theirs.fileno(), for_result.fileno()] if has_result else [theirs.fileno()]
-            self._process = _popen(argv, fds, bounds=bounds, cwd=cwd, scratch=scratch, has_stdin=bool(stdin))
+            told = [",".join(map(str, fds)), bounds, os.fspath(scratch), level, *argv]
+            self._process = _popen(told, fds, cwd=cwd, has_stdin=bool(stdin))
             theirs.close()
             for_result.close()
             self._environment = {RESULT_FD: str(fds[1])} if has_result else {}
@@ -67,9 +81,8 @@ class Supervised:
     def begin(self, environment: Mapping[str, str]) -> None:
         """Let the command start; `terminate` may be called from here on."""
         told = {**environment, **self._environment}
-        entries = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in told.items())
         try:
-            self._control.sendall(len(entries).to_bytes(4, "big") + entries)
+            self._control.sendall(_entries(f"{name}={value}" for name, value in told.items()) + _entries(self._room))
         except OSError:
             return  # the supervisor is gone: `pump` reads that
 
@@ -125,8 +138,8 @@ class Supervised:
 
     def _force(self) -> None:
         """The last resort, where the supervisor itself does not answer (a command may have stopped it)."""
-        family = [*supervisor.descendants(self._process.pid), self._process.pid]
-        supervisor.kill_all(family, signal.SIGKILL)
+        family = [*leftovers.descendants(self._process.pid), self._process.pid]
+        leftovers.kill_all(family, signal.SIGKILL)
 
 
 class _Writer:
@@ -147,12 +160,19 @@ class _Writer:
             self._pipe.close()
 
 
-def _popen(
-    argv: Sequence[str], fds: Sequence[int], *, bounds: str, cwd: Path, scratch: Path, has_stdin: bool
-) -> subprocess.Popen[bytes]:
-    script = [sys.executable, "-I", "-S", supervisor.__file__, ",".join(map(str, fds)), bounds, os.fspath(scratch)]
+def command_line(arguments: Sequence[str]) -> list[str]:
+    """How a supervisor is started; `arguments` are those of its `main`."""
+    return [sys.executable, "-I", "-S", "-c", supervisor.BOOT, _FOLDER, *arguments]
+
+
+def _entries(lines: Iterable[str]) -> bytes:
+    found = b"".join(os.fsencode(line) + b"\0" for line in lines)
+    return len(found).to_bytes(4, "big") + found
+
+
+def _popen(arguments: Sequence[str], fds: Sequence[int], *, cwd: Path, has_stdin: bool) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  our own script; the command behind it is a list too
-        [*script, *argv],
+        command_line(arguments),
         stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

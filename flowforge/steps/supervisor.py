@@ -1,4 +1,4 @@
-"""The parent of one command, run as a script: `python -I -S supervisor.py FDS LIMITS SCRATCH COMMAND ARG…`
+"""The parent of one command: `python -I -S -c BOOT FOLDER FDS LIMITS SCRATCH LEVEL COMMAND ARG…`
 
 Why a process between the worker and the command, though it costs some 15 ms:
 
@@ -9,108 +9,92 @@ Why a process between the worker and the command, though it costs some 15 ms:
   not tell whose orphan it got, and would reap children of other libraries.
 - it outlives a worker that dies by SIGKILL, sees the control socket close, and cleans up.
 
-FDS are the inherited file descriptors, comma-separated: the control socket, then those meant for the command.
-The control socket carries, inwards: the length in 4 bytes, big-endian, of the command's environment, which follows
-as `K=V` entries each ended by NUL; then `T` for "terminate". Outwards: `exit N`, `signal N` or `refused ERRNO`, once
-nothing is left of the command. Standard input, output and error are the command's. Only the standard library, and
-little of it: it is imported for every command.
+FDS are the inherited file descriptors, comma-separated: the control socket, then those meant for the command. LEVEL
+says how the command is isolated: `limits` (by what is above alone), `namespaces` (namespaces.py), or `bubblewrap`, for
+a command that has been wrapped already.
+The control socket carries, inwards: twice a length in 4 bytes, big-endian, and entries that each end by NUL, first the
+command's environment (`K=V`), then its room (namespaces.py); then `T` for "terminate". Outwards: `exit N`, `signal N`,
+`refused ERRNO` or `unisolated ERRNO`, once nothing is left of the command. Standard input, output and error are the
+command's. Only the standard library, and little of it: it is imported for every command.
 """
 
-import ctypes
 import errno
 import os
 import resource
 import select
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
+
+from flowforge.steps import linux, namespaces
+from flowforge.steps.leftovers import Crowd, descendants, kill_all, kill_group, remove_tree
 
 GRACE_SECONDS: Final = 1.0  # between SIGTERM and SIGKILL
 _SWEEP_SECONDS: Final = 0.8  # for SIGKILL to be felt; what hangs in the kernel longer is not waited for
 _CHUNK: Final = 65_536
+_CROWD_SWEEP_SECONDS: Final = 10.0  # so many take longer
+_COUNT_SECONDS: Final = 0.1  # between looks whether there are too many processes, where no limit of the kernel says so
+_STATUS_BYTES: Final = 4
 
-# linux/prctl.h
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_LINUX: Final = sys.platform == "linux"
+BOOT: Final = (  # `-I` and `-S` know neither this folder nor any package
+    "import os, sys; sys.path.append(sys.argv.pop(1)); from flowforge.steps.supervisor import main; "
+    "main(sys.argv[1:]); os._exit(0)"  # the worker waits: spare it the interpreter's own clearing up
+)
+
+
+class Task(NamedTuple):
+    """What is to be started, and how."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    limits: Mapping[str, int]
+    level: str
+    room: Sequence[str]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command, report how it ended; see the module's docstring."""
     control, *handed_on = (int(number) for number in arguments[0].split(","))
-    limits, scratch, command = arguments[1], arguments[2], arguments[3:]
+    limits, scratch, level, command = arguments[1], arguments[2], arguments[3], arguments[4:]
     os.set_inheritable(control, False)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker speaks through the control socket
-    environment = _read_environment(control)
-    if environment is None:  # the worker died before it could say more
+    environment, room = _read_entries(control), _read_entries(control)
+    if environment is None or room is None:  # the worker died before it could say more
         remove_tree(scratch)
         return
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    variables = dict(entry.partition("=")[::2] for entry in environment)
+    task = Task(command=command, environment=variables, limits=_parsed(limits), level=level, room=room)
     try:
-        leader = _start(command, environment, limits)
-    except OSError as error:
-        _report(control, f"refused {error.errno}")
+        leader, status = _start(task)
+    except _Refused as refusal:
+        _report(control, str(refusal))
         return
     _let_go_of(handed_on)
-    ended = _Family(leader, control).outlive()
+    ended = _Family(leader, control, task, status).outlive()
     if ended is None:
         remove_tree(scratch)
     else:
         _report(control, ended)
 
 
-def descendants(root: int) -> Iterator[int]:
-    """The process ids of all descendants of `root`, by /proc; none where there is no /proc."""
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc") if _LINUX else ():
-        parent = _parent_of(name) if name.isdigit() else None
-        if parent is not None:
-            children.setdefault(parent, []).append(int(name))
-    stack = [root]
-    while stack:
-        found = children.pop(stack.pop(), [])
-        yield from found
-        stack.extend(found)
-
-
-def kill_all(pids: Iterable[int], number: int) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            continue
-
-
-def remove_tree(path: str) -> None:
-    """Remove a folder with all that is in it; what cannot be removed stays. Links are removed, not followed."""
-    try:
-        os.chmod(path, 0o700)  # a command may have closed its folders to itself
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    remove_tree(entry.path)
-                else:
-                    os.unlink(entry.path)
-        os.rmdir(path)
-    except (OSError, RecursionError):
-        return
-
-
 class _Family:
     """The command's first process and all that descends from it."""
 
-    def __init__(self, leader: int, control: int) -> None:
+    def __init__(self, leader: int, control: int, task: Task, status: int | None) -> None:
         self._leader = leader
         self._control = control
+        self._task = task
+        self._told = status
+        self._crowd = Crowd(task.limits["nproc"]) if "nproc" in task.limits and os.geteuid() == 0 else None
         self._woken = _wake_on_child_exit()
         self._status: int | None = None  # the leader's wait status, once it ended
         self._any_left = True
         self._orphaned = False  # the worker is gone
         self._kill_at: float | None = None
+        self._sweep_seconds = _SWEEP_SECONDS
 
     def outlive(self) -> str | None:
         """Wait for the end, ours to bring about if asked to; then leave nothing behind. None: nobody wants to know."""
@@ -119,6 +103,9 @@ class _Family:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 break
             self._wait(None if self._kill_at is None else self._kill_at - time.monotonic())
+            if self._crowd is not None and self._crowd.is_too_large():
+                self._sweep_seconds = _CROWD_SWEEP_SECONDS
+                break
         self._sweep()
         if self._orphaned:
             return None
@@ -127,6 +114,8 @@ class _Family:
 
     def _wait(self, seconds: float | None) -> None:
         watched = [self._woken] if self._orphaned else [self._woken, self._control]
+        if self._crowd is not None:
+            seconds = _COUNT_SECONDS if seconds is None else min(seconds, _COUNT_SECONDS)
         ready, _, _ = select.select(watched, [], [], None if seconds is None else max(0.0, seconds))
         if self._woken in ready:
             os.read(self._woken, _CHUNK)
@@ -140,7 +129,7 @@ class _Family:
             self._kill_at = time.monotonic()
         elif self._kill_at is None:
             self._kill_at = time.monotonic() + GRACE_SECONDS
-            kill_all(descendants(os.getpid()) if _LINUX else [self._leader], signal.SIGTERM)
+            kill_all(self._members(), signal.SIGTERM)
 
     def _reap(self) -> None:
         while True:
@@ -152,73 +141,122 @@ class _Family:
             if pid == 0:
                 return
             if pid == self._leader:
-                self._status = status
+                self._status = status if self._told is None else _told_status(self._told)
+
+    def _members(self) -> Iterator[int]:
+        """All but a leader that only stands between: it would take the others with it before they can clean up."""
+        if not linux.IS_LINUX:
+            return iter([self._leader])
+        alone = self._task.level == "limits"
+        return (pid for pid in descendants(os.getpid()) if alone or pid != self._leader)
 
     def _sweep(self) -> None:
         """SIGKILL until there is no child left; in rounds, as what is killed may have been forking."""
-        give_up_at = time.monotonic() + _SWEEP_SECONDS
+        give_up_at = time.monotonic() + self._sweep_seconds
         while self._any_left and time.monotonic() < give_up_at:
             if self._status is None:
-                _kill_group(self._leader)
-            kill_all(descendants(os.getpid()), signal.SIGKILL)
+                kill_all([self._leader], signal.SIGKILL)
+                kill_group(self._leader)
+            found = list(descendants(os.getpid()))
+            if self._crowd is not None:  # what is stopped forks no more, so that there is an end to it
+                kill_all(found, signal.SIGSTOP)
+                found = list(descendants(os.getpid()))
+            kill_all(found, signal.SIGKILL)
             select.select([self._woken], [], [], 0.01)
             self._reap()
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], limits: str) -> int:
-    """Fork and exec; the process id, which is its group's too. Raises OSError where the command cannot be executed."""
+class _Refused(Exception):
+    """The command could not be executed: the report that says why."""
+
+
+def _start(task: Task) -> tuple[int, int | None]:
+    """Fork and exec: (process id, which is its group's too; where its wait status is told if it is init's child).
+
+    Raises _Refused.
+    """
     failure, told = os.pipe()  # not inheritable: a successful exec closes it
-    supervisor = os.getpid()
+    try:
+        leader, status = _start_init(task, told) if task.level == "namespaces" else (_fork(task, told), None)
+    except OSError as error:
+        raise _Refused(f"unisolated {error.errno}") from None
+    os.close(told)
+    refusal = os.read(failure, 64)
+    os.close(failure)
+    if refusal:
+        os.waitpid(leader, 0)
+        raise _Refused(refusal.decode())
+    return leader, status
+
+
+def _start_init(task: Task, told: int) -> tuple[int, int]:
+    """Fork the first process of new namespaces, which starts the command. Raises OSError."""
+    namespaces.enter()
+    status, wanted = os.pipe()
+    alive, living = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(command, environment, limits, told, supervisor)
-    os.close(told)
-    error = os.read(failure, 16)
-    os.close(failure)
-    if error:
-        os.waitpid(pid, 0)
-        raise OSError(int(error), os.strerror(int(error)))
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.close(living)
+        if not os.read(alive, 1):
+            os._exit(127)  # the supervisor died before it could be told of
+        namespaces.be_init(task.room, lambda: _fork(task, told), told, wanted)
+    os.write(living, b".")
+    for number in (wanted, alive, living):
+        os.close(number)
+    return pid, status
+
+
+def _fork(task: Task, told: int) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _become(task, told, parent)
     return pid
 
 
-def _become(
-    command: Sequence[str], environment: Mapping[str, str], limits: str, told: int, supervisor: int
-) -> NoReturn:
+def _become(task: Task, told: int, parent: int) -> NoReturn:
     try:
         os.setsid()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
             os._exit(127)  # it died before the line above
         for number in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        _limit(limits)
-        os.execvpe(command[0], list(command), environment)  # noqa: S606  the point of it: a list of arguments, no shell
+        if task.room:
+            os.chdir(namespaces.working_directory(task.room))
+        _limit(task.limits)
+        if task.level != "bubblewrap":  # which drops them itself, but needs them before
+            linux.prctl(linux.PR_SET_SECUREBITS, linux.NO_ROOT)  # only who has capabilities may: others need not
+        os.execvpe(task.command[0], list(task.command), task.environment)  # noqa: S606  the point of it: a list of arguments, no shell
     except OSError as error:
-        os.write(told, str(error.errno).encode())
+        os.write(told, f"refused {error.errno}".encode())
     except ValueError:
-        os.write(told, str(errno.EINVAL).encode())
+        os.write(told, f"refused {errno.EINVAL}".encode())
     finally:
         os._exit(127)
 
 
-def _limit(limits: str) -> None:
-    """`cpu=60,core=0`: both bounds of each resource, never above what this process may have itself."""
-    for item in filter(None, limits.split(",")):
-        name, _, wanted = item.partition("=")
+def _parsed(limits: str) -> dict[str, int]:
+    """`cpu=60,core=0`"""
+    pairs = (item.partition("=") for item in limits.split(",") if item)
+    return {name: int(bound) for name, _, bound in pairs}
+
+
+def _limit(limits: Mapping[str, int]) -> None:
+    """Both bounds of each resource, never above what this process may have itself."""
+    for name, wanted in limits.items():
         number = getattr(resource, f"RLIMIT_{name.upper()}")
         ceiling = resource.getrlimit(number)[1]
-        bound = int(wanted) if ceiling == resource.RLIM_INFINITY else min(int(wanted), ceiling)
+        bound = wanted if ceiling == resource.RLIM_INFINITY else min(wanted, ceiling)
         resource.setrlimit(number, (bound, bound))
 
 
-def _read_environment(control: int) -> dict[str, str] | None:
+def _read_entries(control: int) -> list[str] | None:
     """None: the worker went away in the middle of it."""
     size = _read_exactly(control, 4)
     entries = None if size is None else _read_exactly(control, int.from_bytes(size, "big"))
-    if entries is None:
-        return None
-    pairs = (entry.partition("=") for entry in os.fsdecode(entries).split("\0") if entry)
-    return {name: value for name, _, value in pairs}
+    return None if entries is None else [entry for entry in os.fsdecode(entries).split("\0") if entry]
 
 
 def _read_exactly(control: int, size: int) -> bytes | None:
@@ -263,29 +301,7 @@ def _wake_on_child_exit() -> int:
     return woken
 
 
-def _parent_of(pid: str) -> int | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # proc_pid_stat(5): pid (comm) state ppid …; comm may hold anything, brackets included
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (OSError, IndexError):
-        return None  # it ended meanwhile
-
-
-def _kill_group(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _prctl(option: int, value: int) -> None:
-    """Of the calling process; a wish where it is not Linux."""
-    if _LINUX:
-        rest = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]  # variadic: the kernel reads full words
-        ctypes.CDLL(None).prctl(option, *rest)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
-    os._exit(0)  # the worker waits: spare it the interpreter's own clearing up
+def _told_status(told: int) -> int:
+    """The wait status that init has told of; SIGKILL's where it was killed before it could."""
+    found = os.read(told, _STATUS_BYTES)
+    return int.from_bytes(found, "big") if found else signal.SIGKILL

@@ -154,7 +154,9 @@ START: Final[Operation] = {
     "summary": "Start a run",
     "description": (
         "The run is on disk before the answer leaves. With `wait` the answer comes when the run has ended (200), or "
-        "when that time is up (202). A `dedupe_key` that has a run already gets that one (200)."
+        "when that time is up (202). A `dedupe_key` that has a run already gets that one (200). Where the definition "
+        "has a `debounce`, all calls with its key get the same run (202) until that begins. Where its `concurrency` "
+        "says `reject` and there is no place: 409, code `concurrency_conflict`, with a `holder`."
     ),
     "request": StartBody,
     "responses": {202: RunShown, 200: RunShown},

@@ -82,15 +82,15 @@ class WorkflowRunViewSet(RunListViews):
         return Bare(answer, status=202, headers={"Location": f"/v1/runs/{started.run.id}"})
 
     def _answer(self, started: Started) -> HttpResponse:
-        """202 for a new run; 200 for one that the dedupe key had."""
-        if started.created:
+        """202 for a new run, or one that debounce has made of several; 200 for one that the dedupe key had."""
+        if started.created or started.joined:
             return self.accepted(selectors.show_new_run(started.run), f"/v1/runs/{started.run.id}")
         return self.ok(self.shown(started.run.id))
 
     def _answer_when_ended(self, started: Started, seconds: float) -> HttpResponse:
         """200 with the finished run; what an impatient caller gets if the time is up before."""
         ended = wait_until_ended(started.run.id, seconds)
-        if ended or not started.created:
+        if ended or not (started.created or started.joined):
             return self.ok(self.shown(started.run.id))
         return self.answer_asked(started.run.id)
 

@@ -79,7 +79,10 @@ REPLAY: Final[Operation] = {
 RUN_NOW: Final[Operation] = {
     "operation_id": "runs_run_now",
     "summary": "Start a waiting run now",
-    "description": "A run that waits for its `run_at` starts at once. One that does not: 409.",
+    "description": (
+        "A run that waits for its `run_at` starts at once; one that waits for a place goes before all others of its "
+        "queues, by a priority above theirs. It breaks no limit. A run that waits for neither: 409."
+    ),
     "request": NoBody,
     "responses": {202: RunShown},
     "examples": [given(PENDING, "202")],

@@ -34,6 +34,11 @@ def claim_keys(*, workflow_id: uuid.UUID, wanted: Mapping[str, uuid.UUID], now: 
     raise RuntimeError("dedupe keys keep changing hands")
 
 
+def hand_over_key(workflow_id: uuid.UUID, key: str, run_id: uuid.UUID, to: uuid.UUID) -> None:
+    """Let a key that was just claimed for a run stand for another, with which that one has become one."""
+    DedupeKey.objects.filter(workflow_id=workflow_id, key=key, run_id=run_id).update(run_id=to)
+
+
 def purge(*, now: datetime, limit: int) -> int:
     """Delete at most `limit` keys that have expired; says how many."""
     expired = DedupeKey.objects.filter(expires_at__lte=now).order_by("expires_at")

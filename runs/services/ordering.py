@@ -4,10 +4,13 @@ import uuid
 from collections.abc import Callable
 
 from django.db import transaction
+from django.db.models import Max
 
 from flowforge.core import bell, clock
 from flowforge.core.errors import Conflict, NotFound
 from runs import transitions
+from runs.constants import INT32
+from runs.gates import gates_before
 from runs.models import Run
 
 
@@ -24,13 +27,25 @@ def change_priority(*, run_id: uuid.UUID, priority: int, check: Callable[[], Non
 
 
 def run_now(*, run_id: uuid.UUID) -> None:
-    """Start a run that waits for its `run_at`. Raises Conflict (409) if it does not, NotFound."""
+    """Start a run that waits for its `run_at`, and put one that has to queue before all others of its queues.
+
+    It breaks no limit: where there is no place it is the next. Raises Conflict (409) if it waits for neither, NotFound.
+    """
+    now = clock.now()
     with transaction.atomic():
-        if transitions.start_now(run_id, clock.now()):
-            bell.drive(run_id)
-            return
         _lock(run_id)
-    raise Conflict(detail="The run does not wait for its run_at.")
+        run = Run.objects.select_related("project").get(id=run_id)
+        if not transitions.start_now(run_id, now, priority=_before_others(run)):
+            raise Conflict(detail="The run waits neither for its run_at nor in a queue.")
+        bell.drive(run_id)
+
+
+def _before_others(run: Run) -> int:
+    """A priority above that of whoever may stand in a queue with this run; its own if that is enough."""
+    queues = [gate.id for gate in gates_before(run, run.project)]
+    others = Run.objects.filter(queued_in__in=queues).exclude(id=run.id).order_by()
+    highest: int | None = others.aggregate(highest=Max("priority"))["highest"]
+    return run.priority if highest is None else min(max(run.priority, highest + 1), INT32[1])
 
 
 def _lock(run_id: uuid.UUID) -> None:

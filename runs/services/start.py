@@ -20,8 +20,8 @@ from runs import gates
 from runs.constants import RING_BEFORE
 from runs.models import Run, RunEvent
 from runs.selectors import version_id_of
-from runs.services import conflicts
-from runs.services.dedupe import claim_keys
+from runs.services import conflicts, debounce
+from runs.services.dedupe import claim_keys, hand_over_key
 from runs.services.inputs import complete_inputs
 from runs.telling import tell_of
 from workflows.models import Workflow
@@ -60,6 +60,11 @@ class Origin:
     depth: int = 0  # of the runs: one more than the parent's
     awaited: bool = False  # a step of the parent waits for them
 
+    @property
+    def joins(self) -> bool:
+        """Whether `debounce` concerns them: what a run has asked for, or a replay, is a run of its own."""
+        return self.parent_run_id is None and self.replay_of_id is None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
@@ -67,6 +72,7 @@ class Started:
 
     run: Run
     created: bool  # False: the dedupe key had this run already
+    joined: bool = False  # by `debounce`: it is what others have asked for, too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,16 +137,19 @@ def start_runs(
         holders = _claim(plan, items, drafts)
         new = [run for run in drafts if isinstance(run, Run) and holders.get(run.id, run.id) == run.id]
         drafts, new = _without_conflicts(plan, drafts, new)
+        joined = _join(plan, items, drafts, new)
+        new = [run for run in new if joined.get(run.id, run.id) == run.id]
+        gates.line_up(new)
         Run.objects.bulk_create(new)
         events = [_created_event(run) for run in new]
         RunEvent.objects.bulk_create(events)
         tell_of(workflow.project_id, new, events)
         transaction.on_commit(_accepted)
         for run in new:
-            if run.run_at is None or run.run_at <= plan.now + RING_BEFORE:
+            if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE:
                 bell.drive(run.id)
         failpoint("accept.before_commit")
-        return _answers(drafts, holders, new)
+        return _answers(drafts, holders, joined, new)
 
 
 def _accepted() -> None:
@@ -198,7 +207,7 @@ def _draft(plan: _Plan, item: StartItem) -> Run | FlowForgeError:
         event_seq=1,
     )
     try:
-        gates.mark(run, plan.definition, plan.workflow.project)
+        gates.mark(run, plan.definition, plan.workflow.project, joins=plan.origin.joins)
     except InvalidBody as error:
         return error
     return run
@@ -237,22 +246,41 @@ def _without_conflicts(
     return answers, [run for run in new if run.id not in refused]
 
 
+def _join(
+    plan: _Plan, items: Sequence[StartItem], drafts: Sequence[Run | FlowForgeError], new: Sequence[Run]
+) -> dict[uuid.UUID, uuid.UUID]:
+    """Draft's id -> id of the run that it becomes one with; drafts that `debounce` does not concern are absent."""
+    debounced = [run for run in new if run.debounce_key is not None]
+    if not debounced:
+        return {}
+    joined = debounce.coalesce(workflow_id=plan.workflow.id, runs=debounced, now=plan.now)
+    for item, draft in zip(items, drafts, strict=True):
+        if item.dedupe_key is not None and isinstance(draft, Run) and draft.id in joined:
+            hand_over_key(plan.workflow.id, item.dedupe_key, draft.id, joined[draft.id])
+    return joined
+
+
 def _created_event(run: Run) -> RunEvent:
     data = {"status": run.status, "trigger": {"type": run.trigger_type, "id": run.trigger_id}}
     return RunEvent(run_id=run.id, seq=1, at=run.created_at, event=RUN_CREATED, data=data)
 
 
 def _answers(
-    drafts: Sequence[Run | FlowForgeError], holders: Mapping[uuid.UUID, uuid.UUID], new: Sequence[Run]
+    drafts: Sequence[Run | FlowForgeError],
+    holders: Mapping[uuid.UUID, uuid.UUID],
+    joined: Mapping[uuid.UUID, uuid.UUID],
+    new: Sequence[Run],
 ) -> list[Started | FlowForgeError]:
-    """What each item is told; runs that a dedupe key had before are read, in one query."""
+    """What each item is told; runs that a dedupe key had before, or that were joined, are read, in one query."""
     known = {run.id: run for run in new}
-    missing = set(holders.values()) - known.keys()
+    asked = [draft for draft in drafts if isinstance(draft, Run)]
+    final = {draft.id: joined.get(held := holders.get(draft.id, draft.id), held) for draft in asked}
+    missing = set(final.values()) - known.keys()
     if missing:
         known |= Run.objects.select_related("workflow").in_bulk(missing)
     return [
         draft
         if isinstance(draft, FlowForgeError)
-        else Started(run=known[holders.get(draft.id, draft.id)], created=draft.id in known)
+        else Started(run=known[final[draft.id]], created=final[draft.id] == draft.id, joined=draft.id in joined)
         for draft in drafts
     ]

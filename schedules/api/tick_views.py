@@ -14,6 +14,7 @@ from flowforge.api.serializers import body
 from flowforge.core import clock
 from flowforge.core.errors import Conflict, InvalidQuery
 from flowforge.kernel.schedules.zones import moment_of, zone_of
+from flowforge.operating.selectors import require_engine
 from runs.selectors import show_new_run
 from schedules import explanation, present, selectors, simulating
 from schedules.api import docs
@@ -46,6 +47,7 @@ class TickViewSet(ScheduleViews):
         It is no due time: neither `overlap` nor a pause of the schedule has a say.
         """
         self.current(schedule_id, WRITE)
+        require_engine()
         given = body(TriggerBody, request)
         run = trigger_schedule(schedule_id=schedule_id, actor=self.caller.actor, inputs=given.get("inputs"))
         return self.accepted(show_new_run(run), f"/v1/runs/{run.pk}")
@@ -113,6 +115,7 @@ class BackfillViewSet(ScheduleViews):
         or it is cancelled.
         """
         row = self.current(schedule_id, WRITE)
+        require_engine()
         given = body(BackfillBody, request)
         span = Span(begin=_moment(row, given["from"]), end=_moment(row, given["to"]))
         made = backfills.start_backfill(schedule_id=schedule_id, span=span, actor=self.caller.actor)

@@ -13,10 +13,11 @@ from flowforge.core import clock
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
+from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page
-from workflows.models import Workflow
+from workflows.models import TriggerDecision, Workflow
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}"
 
@@ -32,6 +33,9 @@ class World:
     person: User
     login: TokenFamily
     worker: Worker
+    schedule: Schedule
+    backfill: Backfill
+    decision: TriggerDecision
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -43,6 +47,9 @@ class World:
             "projects/apikey": self.key,
             "projects/tokenfamily": self.login,
             "workers/worker": self.worker,
+            "schedules/schedule": self.schedule,
+            "schedules/backfill": self.backfill,
+            "workflows/triggerdecision": self.decision,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -67,7 +74,23 @@ def world(db: None) -> World:
     run = _run(workflow, f"key:{key.pk}")
     pool = {"slots": 1, "busy": 0, "heard_at": None, "hint_at": None}
     worker = factories.make_worker(host=EVIL, version=EVIL, pools={EVIL: pool})
-    return World(project=project, workflow=workflow, run=run, key=key, person=person, login=login, worker=worker)
+    schedule = factories.make_schedule(workflow=workflow, name=EVIL, inputs={EVIL: EVIL}, created_by=EVIL[:80])
+    decision = TriggerDecision.objects.create(
+        project=project, trigger_type="schedule", trigger_id=str(schedule.pk), decision="fired", reason="on_time",
+        detail=EVIL, due_at=clock.now(), run_id=run.pk,
+    )  # fmt: skip
+    return World(
+        project=project,
+        workflow=workflow,
+        run=run,
+        key=key,
+        person=person,
+        login=login,
+        worker=worker,
+        schedule=schedule,
+        backfill=factories.make_backfill(schedule=schedule),
+        decision=decision,
+    )
 
 
 def _workflow(project: Project) -> Workflow:

@@ -54,7 +54,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/auth/token": Operation(scope=PUBLIC, body={"username": "a", "password": "b"}),
     "POST /v1/auth/token/refresh": Operation(scope=PUBLIC, body={"refresh": "x"}),
     "POST /v1/auth/token/revoke": Operation(scope=PUBLIC, body={"refresh": "x"}),
-    **_reads(ANY, "/v1/auth/me"),
+    **_reads(ANY, "/v1/auth/me", "/v1/monitoring/health"),
     **_reads("keys:write", "/v1/api-keys", "/v1/api-keys/{key}"),
     "POST /v1/api-keys": Operation(scope="keys:write", body=_NEW_KEY, refused=True),
     "DELETE /v1/api-keys/{key}": Operation(scope="keys:write"),

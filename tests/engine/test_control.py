@@ -8,6 +8,7 @@ from flowforge.engine import driver, worker
 from flowforge.projects.models import Project
 from runs.services.intents import cancel_run, pause_run, resume_run
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
+from tests.support import invariants
 from tests.support.step_types import Effect
 
 pytestmark = pytest.mark.django_db
@@ -131,3 +132,28 @@ def test_a_node_can_name_its_queue(flow: MakeFlow, project: Project) -> None:
     assert Effect.seen == {}
     worker.work(run.pk, "gpu")
     assert fresh(run).status == "completed"
+
+
+@pytest.mark.parametrize("kind", ["effect", "transform"])
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_cancellation_that_was_accepted_holds(
+    flow: MakeFlow, monkeypatch: pytest.MonkeyPatch, kind: str, raises: bool
+) -> None:
+    """It comes when the run's end is decided, and not on disk: whoever was told 202 is right."""
+    config = {"values": {"n": "{{ 1 / 0 }}" if raises else "{{ 1 }}"}} if kind == "transform" else {}
+    if kind == "effect" and raises:
+        config = {"raises": "oops"}
+    made = flow(nodes=[{"id": "only", "type": kind, "config": config}])
+    asked: list[str] = []
+
+    def cancel_late(name: str) -> None:
+        if name == "run.before_terminal" and not asked:
+            asked.append(name)
+            cancel_run(run_id=run.pk)
+
+    monkeypatch.setattr(driver, "failpoint", cancel_late)
+    run = made.start()
+    made.drain()
+    assert asked
+    assert fresh(run).status == "cancelled"
+    assert invariants.violations([invariants.story_of(fresh(run))]) == []

@@ -9,6 +9,7 @@ import pytest
 from flowforge.core import json
 from flowforge.engine import driver, execution
 from flowforge.engine.store.rows import Commit
+from flowforge.steps.base import Context
 from runs.models import RunEvent
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.step_types import Effect
@@ -197,6 +198,24 @@ def test_when_false_skips_a_step(flow: MakeFlow) -> None:
     run = flow(chain({**effect("maybe"), "when": "{{ inputs.on }}"}, effect("after"))).run(on=False)
     assert statuses(run) == {"maybe": "skipped", "after": "skipped"}
     assert run.status == "completed"
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), Unprintable(), RuntimeError("\0" * 9)])
+def test_whatever_a_step_raises_is_a_failed_attempt(flow: MakeFlow, error: BaseException) -> None:
+    def harm(_: Context) -> None:
+        raise error
+
+    made = flow(nodes=[effect("bad")])
+    Effect.before = harm
+    run = made.run()
+    assert run.status == "failed"
+    assert run.error is not None
+    assert run.error["details"]["code"] == "step_error"
 
 
 def test_what_a_step_raises_is_a_failed_attempt(flow: MakeFlow) -> None:

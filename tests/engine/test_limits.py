@@ -1,6 +1,7 @@
 """Which run may begin, and when: keys, the project's limit, paces, the order of queues."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from flowforge.core import clock
 from flowforge.core.errors import InvalidBody
 from flowforge.engine import driver, worker
+from flowforge.engine.admission import why
+from flowforge.engine.store.runs import read_run
 from flowforge.projects.models import Project
 from runs.models import Run
-from runs.services import cancel_run, pause_run, resume_run
+from runs.services import Origin, StartItem, cancel_run, pause_run, resume_run, retry_run, start_runs
 from runs.services.ordering import change_priority
 from tests.engine.conftest import Flow, chain, effect, fresh
 from tests.support import invariants
@@ -24,7 +27,8 @@ ONE_A_CUSTOMER = {"concurrency": {"key": "{{ inputs.customer }}", "limit": 1}}
 
 
 def limit_project(project: Project, **settings: Any) -> None:
-    Project.objects.filter(pk=project.pk).update(settings={**project.settings, **settings})
+    project.settings = {**project.settings, **settings}
+    project.save(update_fields=["settings"])
 
 
 def standing(*runs: Run) -> list[str]:
@@ -141,6 +145,67 @@ def test_a_paused_run_gives_up_its_place(flow: MakeFlow, project: Project) -> No
         from_workers(made, run)
     made.drain()
     assert standing(first, second) == ["completed", "completed"]
+
+
+def test_a_retried_run_needs_its_places_anew(flow: MakeFlow) -> None:
+    wait = {"id": "wait", "type": "wait_event", "config": {"event": "go"}}
+    made = flow(chain(effect("a", fail_times="{{ inputs.fails }}"), wait), config={"concurrency": {}})
+    failed, holder = made.run(fails=1), made.run(fails=0)
+    assert standing(failed, holder) == ["failed", "waiting"]
+    retry_run(run_id=failed.pk, caller_actor="test")
+    made.drain()
+    held = fresh(failed)
+    assert (held.status, held.status_reason, held.attempt) == ("waiting", "concurrency_key", 2)
+    assert Effect.order == ["a", "a"]
+    cancel_run(run_id=holder.pk)
+    made.drain()
+    assert fresh(failed).queued_in is None
+    assert Effect.order == ["a", "a", "a"]
+    cancel_run(run_id=failed.pk)
+    made.drain()
+    assert invariants.violations([invariants.story_of(fresh(run)) for run in (failed, holder)]) == []
+
+
+def test_who_queues_is_looked_at_once_however_many_come(flow: MakeFlow) -> None:
+    made = flow(nodes=[effect("only")], config={"concurrency": {}})
+    items = [StartItem() for _ in range(200)]
+    start_runs(workflow=made.workflow, items=items, origin=Origin(actor="test"))
+    assert len(made.bell.rings) == 1
+    assert made.drain() == 200  # each is hinted when it is its turn
+    assert set(Run.objects.values_list("status", flat=True)) == {"completed"}
+
+
+def test_a_run_that_cannot_be_driven_holds_up_nobody(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = flow(nodes=[effect("only")], config={"concurrency": {}})
+    broken, fine = made.start_with(priority=9), made.start()
+    made.bell.rings.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.Drive, "turns", lambda self: 1 / 0)
+        driver.drive(broken.pk)
+    driver.drive(fine.pk)
+    made.drain()
+    assert standing(broken, fine) == ["pending", "completed"]
+    driver.drive(broken.pk)
+    made.drain()
+    assert standing(broken) == ["completed"]
+
+
+def test_why_says_what_the_driver_finds(flow: MakeFlow, project: Project) -> None:
+    limit_project(project, max_concurrent_runs=1)
+    made = flow(PATIENT, config=ONE_A_CUSTOMER)
+    first, second = made.start(customer="acme"), made.start(customer="acme")
+    made.drain()
+    row = read_run(second.pk)
+    assert row is not None
+    (cause,) = why(row, clock.now())
+    assert (cause.code, cause.position, cause.since) == ("concurrency_key", 1, second.created_at)
+    assert [holder.id for holder in cause.holders] == [first.pk]
+    pause_run(run_id=second.pk)
+    later = made.start_with(inputs={"customer": "moe"}, run_at=clock.now() + timedelta(hours=1))
+    for run, codes in ((second, ["paused", "concurrency_key"]), (later, ["waiting_until"]), (first, [])):
+        row = read_run(run.pk)
+        assert row is not None
+        assert [found.code for found in why(row, clock.now())] == codes
 
 
 def from_workers(made: Flow, run: Run) -> None:

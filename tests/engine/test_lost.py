@@ -11,7 +11,7 @@ from django.conf import settings
 from flowforge.core import bell as core_bell
 from flowforge.core import clock
 from flowforge.core.ids import step_id
-from flowforge.engine import driver, timers, worker
+from flowforge.engine import driver, execution, timers, worker
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import plan_of
 from flowforge.engine.store import maintenance
@@ -200,18 +200,21 @@ def test_a_lone_process_takes_over_at_once(flow: MakeFlow, frozen_clock: FrozenC
     assert fresh(run).status == "completed"
 
 
-def test_a_step_in_place_that_was_lost_is_done_again(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+def test_a_step_in_place_that_was_lost_is_done_again(
+    flow: MakeFlow, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = flow(nodes=[effect("only", value="done")])
     run = made.start()
 
-    def die(_: object) -> None:
-        raise SystemExit  # as a killed process: nothing is written after this
+    def die(name: str) -> None:
+        if name == "step.after_effect":
+            raise SystemExit  # as a killed process: nothing is written after this
 
-    Effect.before = die
-    with pytest.raises(SystemExit):
-        driver.drive(run.pk)
+    with monkeypatch.context() as patched:
+        patched.setattr(execution, "failpoint", die)
+        with pytest.raises(SystemExit):
+            driver.drive(run.pk)
     assert StepRun.objects.get(pk=step_id(run.pk, "only")).status == "running"
-    Effect.before = None
     frozen_clock.advance(settings.LEASE_SECONDS + 1)
     driver.drive(run.pk)
     assert fresh(run).status == "completed"

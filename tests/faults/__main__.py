@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from tests.faults import scenarios, world
-from tests.faults.profiles import PROFILES, STACKS
+from tests.faults import world
+from tests.faults.profiles import PROFILES, STACKS, Trial
 from tests.faults.report import Line, Report
 from tests.faults.world import StackName
 
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def run_stack(
     stack: StackName,
-    chosen: Sequence[scenarios.Scenario],
+    chosen: Sequence[Trial],
     seed: int,
     report: Report,
     stop_at: float = float("inf"),
@@ -69,9 +69,9 @@ def run_stack(
             print(f"\n!!! NOT TESTED: {stack}: {reason}\n", flush=True)
 
 
-def _one(found: world.World, scenario: scenarios.Scenario, seed: int) -> Line:
+def _one(found: world.World, scenario: Trial, seed: int) -> Line:
     began = time.monotonic()
-    verdict = scenarios.run(found, scenario, seed)
+    verdict = scenario.run(found, seed)
     seconds = time.monotonic() - began
     return Line(stack=found.stack, name=scenario.name, faults=scenario.faults, seconds=seconds, verdict=verdict)
 
@@ -80,7 +80,7 @@ def _leave(number: int, _: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _is_wanted(scenario: scenarios.Scenario, only: str) -> bool:
+def _is_wanted(scenario: Trial, only: str) -> bool:
     wanted = [each.strip() for each in only.split(",") if each.strip()]
     return not wanted or any(each == scenario.name or each in scenario.faults.split() for each in wanted)
 

@@ -30,10 +30,15 @@ class Judge:
     """Reads everything once, then asks."""
 
     def __init__(
-        self, stories: Sequence[Story], load: Load, effects: Sequence[Effect], deaths: Sequence[tuple[int, float]]
+        self,
+        stories: Sequence[Story],
+        load: Load | None,  # None: nobody has offered programs
+        effects: Sequence[Effect],
+        deaths: Sequence[tuple[int, float]],
     ) -> None:
         self._stories = list(stories)
         self._load = load
+        self._offered = [] if load is None else list(load.history.offered)
         self._deaths = deaths
         self._by_token: dict[str, list[Story]] = defaultdict(list)
         for story in self._stories:
@@ -46,7 +51,10 @@ class Judge:
     def judge(self) -> Verdict:
         found = Verdict()
         found.violations += violations(self._stories)
-        for part in (self._set_test, self._once, self._as_foretold, self._ledger, self._no_effect_after_the_end):
+        if self._load is not None:
+            for part in (self._set_test, self._once, self._as_foretold):
+                found.violations += part()
+        for part in (self._ledger, self._no_effect_after_the_end):
             found.violations += part()
         found.recoveries = sorted(self._recoveries())
         self._count(found.counts)
@@ -56,7 +64,7 @@ class Judge:
 
     def _set_test(self) -> Iterator[str]:
         """Every ok is there, and is the run that was named; what was refused is not; nothing came from nowhere."""
-        offered = {each.token: each for each in self._load.history.offered}
+        offered = {each.token: each for each in self._offered}
         for token, each in offered.items():
             stories = self._by_token.get(token, [])
             if each.word == "ok" and [_hyphened(story.run.id) for story in stories] != [each.run_id]:
@@ -76,7 +84,8 @@ class Judge:
     # --- what was foretold -------------------------------------------------------------------------------------------
 
     def _as_foretold(self) -> Iterator[str]:
-        for each in self._load.history.offered:
+        assert self._load is not None
+        for each in self._offered:
             stories = self._by_token.get(each.token)
             if stories and not self._is_poisoned(each.token):
                 program = self._load.stored(each.number).program
@@ -98,7 +107,11 @@ class Judge:
             yield f"steps are not as foretold: { {node: each for node, each in other.items() if each[0] != each[1]} }"
         yield from self._effect_differences(story, foretold)
         for node, child in foretold.children.items():
-            for fault in self._differences(self._by_token[f"{run.inputs['token']}/{node}"][0], child):
+            stories = self._by_token.get(f"{run.inputs['token']}/{node}")
+            if not stories:
+                yield f"the child of {node} is not stored"
+                continue
+            for fault in self._differences(stories[0], child):
                 yield f"child of {node}: {fault}"
 
     def _effect_differences(self, story: Story, foretold: Prediction) -> Iterator[str]:
@@ -174,7 +187,7 @@ class Judge:
         counts["steps handed back"] = sum(event.data.get("reason") == "handed_back" for event in events)
         counts["poisoned runs"] = sum(self._is_poisoned(token) for token in self._by_token if "/" not in token)
         for word in ("ok", "refused", "unknown"):
-            counts[f"told {word}"] = len(self._load.history.having(word))  # type: ignore[arg-type]  # of that set
+            counts[f"told {word}"] = sum(each.word == word for each in self._offered)
 
 
 def each_was_asked(story: Story) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -100,6 +101,20 @@ def terminate_sessions(world: World) -> None:
             [TERMINATED],
         ).fetchall()
     world.tally["database sessions ended"] += len(rows)
+
+
+def hold_sqlite(seconds: float) -> Strike:
+    """Somebody else has the write lock, for less than the time that callers are ready to wait."""
+
+    def strike(world: World) -> None:
+        connection = sqlite3.connect(world.site.home / "flowforge.sqlite3", isolation_level=None, timeout=20)
+        connection.execute("BEGIN IMMEDIATE")
+        time.sleep(seconds)
+        connection.execute("ROLLBACK")
+        connection.close()
+        world.tally["database locked"] += 1
+
+    return strike
 
 
 # --- the broker -------------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Which scenarios there are, on which stacks, and how many of each a profile runs."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from tests.faults import nemesis
+from tests.faults.judge import Verdict
 from tests.faults.nemesis import fail_at, hold_up_worker, kill_at
 from tests.faults.scenarios import Scenario
-from tests.faults.world import StackName
+from tests.faults.world import StackName, World
 
 LEASES_OVER = 20.0  # seconds; a lease lasts 8
 
@@ -18,7 +20,16 @@ KILLED_AT = (
 )
 
 
-def smoke(stack: StackName) -> list[Scenario]:
+class Trial(Protocol):
+    """What can be run: a scenario, or something of its own kind."""
+
+    name: str
+    faults: str
+
+    def run(self, world: World, seed: int) -> Verdict: ...
+
+
+def smoke(stack: StackName) -> list[Trial]:
     """A little of everything, in under a minute a stack."""
     kills = [nemesis.kill_worker, kill_at("step.after_effect"), kill_at("commit.after")]
     if stack == "rabbitmq":
@@ -43,11 +54,11 @@ def smoke(stack: StackName) -> list[Scenario]:
     return [Scenario(name="smoke", faults="F2 F4 F5 F6 F10 F11", strikes=strikes, expected=least)]
 
 
-def standard(stack: StackName) -> list[Scenario]:
+def standard(stack: StackName) -> list[Trial]:
     if stack == "rabbitmq":
         strikes = [nemesis.cut_rabbitmq, nemesis.delete_queues] * 5
         return [Scenario(name="rabbitmq", faults="F7", strikes=strikes, expected={"broker connections cut": 5})]
-    found = [
+    found: list[Trial] = [
         Scenario(name="calm", faults="none", seconds=8, programs=24),
         Scenario(name="workers killed", faults="F2", strikes=[nemesis.kill_worker] * 5, expected={"kills": 5}),
         Scenario(name="killed at failpoints", faults="F10 F11", strikes=[kill_at(name) for name in KILLED_AT]),
@@ -65,7 +76,7 @@ def _each(action: str) -> Sequence[nemesis.Strike]:
     return [fail_at(name, action) for name in KILLED_AT]
 
 
-def _fleet() -> list[Scenario]:
+def _fleet() -> list[Trial]:
     broker = [
         *(nemesis.kill_valkey, nemesis.flush_valkey, nemesis.cut_valkey, nemesis.pause_valkey),
         *(nemesis.freeze_valkey, nemesis.flush_valkey, nemesis.kill_valkey, nemesis.cut_valkey),

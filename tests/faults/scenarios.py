@@ -43,15 +43,18 @@ class Scenario:
     clocks: dict[str, float] = field(default_factory=dict)  # role -> seconds that its clock is off
     expected: dict[str, int] = field(default_factory=dict)  # tally -> at least
 
+    def run(self, world: World, seed: int) -> Verdict:
+        """The world is healthy before and after."""
+        return _play(world, self, seed)
+
 
 class Stuck(AssertionError):
     """Runs that nobody moves."""
 
 
-def run(world: World, scenario: Scenario, seed: int) -> Verdict:
-    """Everything of one scenario; the world is healthy before and after."""
+def _play(world: World, scenario: Scenario, seed: int) -> Verdict:
     before = Counter(world.tally)
-    known = {row[0] for row in world.query("SELECT id FROM runs_run")}
+    known = stored(world)
     world.chance = random.Random(f"{scenario.name} {seed}")
     _disturb(world, scenario)
     load = _load(world, scenario, seed)
@@ -64,7 +67,7 @@ def run(world: World, scenario: Scenario, seed: int) -> Verdict:
         await_quiet(world)
     finally:
         load.end()
-    verdict = _judge(world, load, known)
+    verdict = judge_since(world, known, load)
     world.count_bells()
     _calm_down(world, scenario)
     _guard(world, scenario, verdict, world.tally - before)
@@ -128,14 +131,19 @@ def _dump(world: World) -> str:
     return "\n".join([*parts, world.stacks()])
 
 
-def _judge(world: World, load: loads.Load, known: set[object]) -> Verdict:
-    old = {worlds.row_id(each) for each in known}
-    stories = [story for story in read(world.database) if story.run.id not in old]
-    mine = {story.run.id for story in stories}
-    effects = [effect for effect in world.effects() if effect.run.replace("-", "") in mine or effect.run == ""]
-    verdict = Judge(stories, load, effects, world.deaths).judge()
+def stored(world: World) -> set[str]:
+    """The ids of all runs that there are."""
+    return {worlds.row_id(row[0]) for row in world.query("SELECT id FROM runs_run")}
+
+
+def judge_since(world: World, known: set[str], load: loads.Load | None = None) -> Verdict:
+    """All that came after `known`; without a load, what clients were told and what was foretold is the caller's."""
+    stories = [story for story in read(world.database) if story.run.id not in known]
+    old = {effect for effect in world.effects() if worlds.row_id(effect.run) in known}
+    verdict = Judge(stories, load, [each for each in world.effects() if each not in old], world.deaths).judge()
     caller = world.caller()
-    verdict.violations += compare_with_api(caller, stories, load.history.having("ok"))
+    if load is not None:
+        verdict.violations += compare_with_api(caller, stories, load.history.having("ok"))
     verdict.violations += compare_counts(caller, read(world.database))
     caller.close()
     verdict.violations += leftovers(world)
@@ -146,6 +154,9 @@ def leftovers(world: World) -> list[str]:
     """I7: nothing is left behind."""
     worlds.alone(world)
     found = []
+    if world.stack == "embedded":
+        [(state,)] = world.query("PRAGMA integrity_check")
+        found += [f"the database is corrupt: {state}"] if state != "ok" else []
     if world.postgres is not None:
         idle = world.query(
             "SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' "

@@ -58,9 +58,10 @@ def home(demonstration: Demonstration, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
-def place(home: Path) -> Iterator[Site]:
-    """A site on that home, with nothing started."""
-    with site(home, FLOWFORGE_STEP_TYPES=PATH, FLOWFORGE_ALLOW_PRIVATE_TARGETS=LOOPBACK) as found:
+def place(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site on that home, with nothing started; steps may read the folders of tests, however they are isolated."""
+    wanted = {"FLOWFORGE_STEP_TYPES": PATH, "FLOWFORGE_ALLOW_PRIVATE_TARGETS": LOOPBACK}
+    with site(home, FLOWFORGE_READABLE=str(tmp_path_factory.getbasetemp()), **wanted) as found:
         yield found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.steps import supervisor
+from flowforge.steps import leftovers
 from tests.bench.client import KEY
 from tests.processes.conftest import Demonstration
 from tests.processes.workflows import STUBBORN, chain, delay, logged, python
@@ -120,7 +120,7 @@ def test_a_signal_ends_it_cleanly(make_site: MakeSite, number: signal.Signals) -
     assert answers == ["waiting"]
     assert place.step_processes() == []
     assert place.scratch_folders() == []
-    assert list(supervisor.descendants(child.pid)) == []
+    assert list(leftovers.descendants(child.pid)) == []
     assert "Traceback" not in child.printed
 
 

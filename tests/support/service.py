@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from flowforge.steps import supervisor
+from flowforge.steps import leftovers
 from tests.bench.client import KEY, Client
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -143,7 +143,7 @@ class Site:
         for child in self.children:
             if child.is_alive:
                 child.kill()
-        supervisor.kill_all(self.step_processes(), signal.SIGKILL)
+        leftovers.kill_all(self.step_processes(), signal.SIGKILL)
 
     def _answers(self, child: Child) -> bool:
         assert child.is_alive, f"`{child.command}` has ended; it printed:\n{child.printed}"

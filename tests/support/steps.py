@@ -17,6 +17,7 @@ from flowforge.steps.base import (
     StepSettings,
     StepType,
 )
+from flowforge.steps.levels import LIMITS, Isolation
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -42,6 +43,8 @@ class Attempt:
     allow: Sequence[str] = LOOPBACK
     file_roots: Sequence[Path] = ()
     timeout_seconds: float | None = None
+    isolation: Isolation = LIMITS
+    server_home: Path | None = None  # FLOWFORGE_HOME, where it is not `home`
     started: list[tuple[str, Mapping[str, Any], bool]] = field(default_factory=list)  # runs that the step started
     traceparent: str = ""
     events: Events = field(default_factory=Events)
@@ -71,7 +74,12 @@ class Attempt:
             cancel=self.cancel,
             log=self.log,
             events=self.events,
-            settings=StepSettings(home=self.home, allow_private_targets=self.allow, file_roots=self.file_roots),
+            settings=StepSettings(
+                home=self.server_home or self.home,
+                allow_private_targets=self.allow,
+                file_roots=self.file_roots,
+                isolation=self.isolation,
+            ),
             traceparent=self.traceparent,
             start_run=self.start_run,
         )

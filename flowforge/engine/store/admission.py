@@ -135,15 +135,17 @@ def set_arrival(gate: Gate, moment: datetime) -> None:
         )
 
 
-def park(run_id: uuid.UUID, gate: Gate, reason: str, now: datetime, key_held_since: datetime | None) -> None:
-    """Let a run stand in a gate's queue; since when is kept if it stands there already. Its row is the caller's."""
+def park(run_id: uuid.UUID, gate: Gate | None, reason: str, now: datetime, key_held_since: datetime | None) -> None:
+    """Let a run stand in a gate's queue (None: in none); since when is kept if it stands there already. Its row is the
+    caller's."""
+    queue = None if gate is None else gate.id
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE runs_run SET queued_at = CASE WHEN queued_in = %s THEN queued_at ELSE %s END, queued_in = %s, "
             "status_reason = %s, key_held_since = %s WHERE id = %s".replace(
                 "ELSE %s", "ELSE %s::timestamptz" if is_postgres() else "ELSE %s"
             ),
-            [gate.id, time_in(now), gate.id, reason, time_in(key_held_since), uuid_in(run_id)],
+            [queue, time_in(now), queue, reason, time_in(key_held_since), uuid_in(run_id)],
         )
 
 
@@ -190,7 +192,8 @@ def superseded(gate: Gate, run_id: uuid.UUID, keep: int, limit: int) -> list[uui
             "AND r.workflow_id = %s AND r.concurrency_key = %s AND r.finished_at IS NULL "
             "AND (r.key_held_since IS NOT NULL OR (r.queued_in = %s AND (r.queued_at < me.queued_at "
             "OR (r.queued_at = me.queued_at AND r.id < me.id)))) "
-            "ORDER BY COALESCE(r.key_held_since, r.queued_at) DESC, r.id DESC LIMIT %s OFFSET %s",
+            "ORDER BY CASE WHEN r.key_held_since IS NULL THEN 0 ELSE 1 END, "
+            "COALESCE(r.key_held_since, r.queued_at) DESC, r.id DESC LIMIT %s OFFSET %s",
             [uuid_in(run_id), uuid_in(gate.owner), gate.key, gate.id, limit, keep],
         )
         return [uuid_out(row[0]) for row in cursor.fetchall()]

@@ -56,6 +56,7 @@ class ClaimedRun:
     key_held_since: datetime | None
     rate_key: str | None
     queued_in: str | None  # the id of a gate
+    queued_at: datetime | None
     run_limit: int | None  # the project's `max_concurrent_runs`
 
 
@@ -150,6 +151,7 @@ class Commit:
     With `release` the lease is given back in the same statement, unless someone has poked since `run.pokes`; that of
     a run that ends in any case, and nobody looks at it again. A commit that starts a step is made `unless_poked`: no
     step begins after a pause or cancellation was accepted; one by which a step or the run begins, `unless_frozen`.
+    A run that ends otherwise than cancelled does so unless a cancellation was accepted meanwhile.
     `along` is called within the transaction, for what other runs have to know of it or not at all; it may refuse by
     raising, and it takes locks that come after those of all rows: such a commit has a transaction of its own.
     """
@@ -164,6 +166,10 @@ class Commit:
     unless_poked: bool = False
     unless_frozen: bool = False
     along: Callable[[], None] | None = None
+
+    @property
+    def unless_cancelled(self) -> bool:
+        return self.update.columns.get("status") in ("completed", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

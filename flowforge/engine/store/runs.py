@@ -46,7 +46,7 @@ _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
     "pokes, lease_token, event_seq, parent_run_id, awaited, priority, expires_at, "
-    "concurrency_key, key_held_since, rate_key, queued_in, "
+    "concurrency_key, key_held_since, rate_key, queued_in, queued_at, "
     "(SELECT settings ->> 'max_concurrent_runs' FROM projects_project WHERE projects_project.id = runs_run.project_id)"
     f", held_at, thawed_at, {HOLDING}"
 )
@@ -135,7 +135,7 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     """What the driver is to know of a commit that is on disk. Raises LeaseLost or Poked if it wrote nothing."""
     run = asked.run
     if row is None:
-        guarded = asked.unless_poked or asked.unless_frozen
+        guarded = asked.unless_poked or asked.unless_frozen or asked.unless_cancelled
         raise Poked(run.id) if guarded and _still_holds(run) else LeaseLost(run.id)
     seq, pokes, cancel, pause, lease = row[:5]
     for step in asked.steps:
@@ -246,9 +246,10 @@ def claimed_run(row: tuple[Any, ...]) -> ClaimedRun:
         key_held_since=time_out(row[24]),
         rate_key=row[25],
         queued_in=row[26],
-        run_limit=None if row[27] is None else int(row[27]),
-        held_at=time_out(row[28]),
-        frozen=is_held(row[30], row[31], held_at=row[28], started_at=row[12], thawed_at=row[29]),
+        queued_at=time_out(row[27]),
+        run_limit=None if row[28] is None else int(row[28]),
+        held_at=time_out(row[29]),
+        frozen=is_held(row[31], row[32], held_at=row[29], started_at=row[12], thawed_at=row[30]),
     )
 
 
@@ -299,6 +300,8 @@ def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
     if asked.unless_frozen:
         condition += f" AND NOT {IS_FROZEN}"
+    if asked.unless_cancelled:
+        condition += " AND cancel_requested_at IS NULL"
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "

@@ -10,7 +10,7 @@ from flowforge.kernel.validation.draft import Draft
 # Checked and kept, but nothing acts upon them so far. Whoever builds one of these takes it out here and in
 # docs/definitions.md.
 WITHOUT_EFFECT: Final = {
-    "config": ("debounce", "budget"),
+    "config": ("budget",),
     "node": ("compensate", "template_id"),
 }
 

@@ -15,6 +15,7 @@ from flowforge.projects.models import Project
 from flowforge.projects.project_settings import MAX_RETENTION_DAYS, MAX_RUNS, RATE_BUCKETS
 from flowforge.projects.services.keys import DEFAULT_OVERLAP, MAX_OVERLAP
 from flowforge.projects.services.projects import Seat
+from flowforge.steps.levels import LEVELS
 
 
 class LoginBody(StrictSerializer):
@@ -71,6 +72,18 @@ SETTINGS_SCHEMA: Final = {
             "type": "array",
             "items": {"type": "string"},
             "description": "Absent: all but those that start processes.",
+        },
+        "isolation": {
+            "anyOf": [
+                {"type": "string", "enum": list(LEVELS)},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"minimum": {"type": "string", "enum": list(LEVELS)}, "network": {"type": "boolean"}},
+                },
+            ],
+            "description": "The weakest isolation that will do for steps that start processes, and whether these "
+            "reach the network. A worker that has less fails them with `isolation_unavailable`.",
         },
         "run_cost_saving": {"type": "number", "minimum": 0, "description": "Money saved per completed run."},
         "variables": {"type": "object", "description": "Plain values for expressions."},

@@ -284,3 +284,36 @@ def test_starting_counts_on_a_bucket_of_its_own(client, workflow, settings):
     assert client.post(f"/v1/workflows/{workflow.id}/execute").expect(429).headers["Retry-After"]
     client.get(f"/v1/runs/{run.id}").expect(200)
     cancel_run(run_id=run.id)
+
+
+def limited(project, **config):
+    return factories.make_workflow(project=project, definition={**factories.DEFINITION, "config": config})
+
+
+def test_it_rejects_a_run_whose_key_has_no_place(client, project):
+    workflow = limited(project, concurrency={"key": "{{ inputs.k }}", "on_conflict": "reject"})
+    holder = client.post(run_path(workflow), {"inputs": {"k": "x"}}).expect(202).data["id"]
+    problem = client.post(run_path(workflow), {"inputs": {"k": "x"}}).expect(409).json
+    assert problem["code"] == "concurrency_conflict"
+    assert problem["holder"] == {"type": "run", "id": holder}
+    assert holder in problem["detail"]
+    batch = {"items": [{"inputs": {"k": "x"}}, {"inputs": {"k": "y"}}]}
+    refused, started = client.post(f"/v1/workflows/{workflow.id}/runs:batch", batch).expect(202).data
+    assert (refused["error"]["status"], refused["error"]["holder"]["id"]) == (409, holder)
+    assert started["run"]["status"] == "pending"
+
+
+def test_it_rejects_a_key_that_cannot_be_evaluated(client, project):
+    workflow = limited(project, rate_limit={"key": "{{ 1 / inputs.k }}", "limit": "1/s"})
+    problem = client.post(run_path(workflow), {"inputs": {"k": 0}}).expect(422).json
+    assert problem["errors"][0]["pointer"] == "/inputs"
+    assert "config.rate_limit.key" in problem["errors"][0]["detail"]
+
+
+def test_calls_that_are_debounced_get_the_same_run(client, project):
+    workflow = limited(project, debounce={"delay": "1h"})
+    first = client.post(run_path(workflow), {"inputs": {"n": 1}}).expect(202)
+    second = client.post(run_path(workflow), {"inputs": {"n": 2}}).expect(202)
+    assert second.data["id"] == first.data["id"]
+    assert second.data["inputs"] == {"n": 2}
+    assert second.headers["Location"] == first.headers["Location"]

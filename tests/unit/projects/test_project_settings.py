@@ -5,6 +5,7 @@ import pytest
 from flowforge.projects.project_settings import faults_of, merged
 
 GOOD = {
+    "isolation": {"minimum": "namespaces", "network": False},
     "rate_limits": {"general": "1000/m", "runs": "5/s", "export": "10/h"},
     "max_concurrent_runs": 1,
     "retention_days": 30,
@@ -26,6 +27,11 @@ def test_it_works():
         ({"max_concurent_runs": 1}, "/settings/max_concurent_runs", "unknown_field"),
         ({"a/b~c": 1}, "/settings/a~1b~0c", "unknown_field"),
         ({"rate_limits": []}, "/settings/rate_limits", "invalid_type"),
+        ({"isolation": "jail"}, "/settings/isolation", "invalid_choice"),
+        ({"isolation": 3}, "/settings/isolation", "invalid_type"),
+        ({"isolation": {"minimum": "jail"}}, "/settings/isolation/minimum", "invalid_choice"),
+        ({"isolation": {"network": "none"}}, "/settings/isolation/network", "invalid_type"),
+        ({"isolation": {"level": "limits"}}, "/settings/isolation/level", "unknown_field"),
         ({"rate_limits": {"login": "1/m"}}, "/settings/rate_limits/login", "unknown_field"),
         ({"rate_limits": {"runs": "1000"}}, "/settings/rate_limits/runs", "invalid_rate"),
         ({"rate_limits": {"runs": "0/m"}}, "/settings/rate_limits/runs", "invalid_rate"),

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from flowforge.steps import output, supervised, supervisor
+from flowforge.steps import output, supervised
 from flowforge.steps.base import StepCancelled
+from flowforge.steps.leftovers import descendants
+from flowforge.steps.levels import LEVELS, Isolation
 from flowforge.steps.process import CommandNotFound, Limits, ProcessResult, SupervisorLost, run_process
-from flowforge.steps.supervisor import descendants
+from tests.support.isolation import available
 from tests.support.steps import Attempt
 
 pytestmark = pytest.mark.processes
@@ -21,9 +23,18 @@ pytestmark = pytest.mark.processes
 DAEMON = "setsid bash -c 'trap \"\" TERM HUP; echo daemon; sleep 600; :' &"
 
 
-@pytest.fixture
-def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path)
+@pytest.fixture(params=LEVELS)
+def attempt(tmp_path: Path, request: pytest.FixtureRequest) -> Attempt:
+    """At each level of isolation that there is here. Its `home` is the scratch directory."""
+    available(request.param)
+    scratch = tmp_path / "scratch" / "mine"
+    scratch.mkdir(parents=True)
+    return Attempt(home=scratch, server_home=tmp_path, isolation=Isolation(level=request.param))
+
+
+def is_alone(attempt: Attempt) -> bool:
+    """Whether it has process ids of its own, and cannot see its supervisor."""
+    return attempt.isolation.level != "limits"
 
 
 def bash(attempt: Attempt, script: str, **more: object) -> ProcessResult:
@@ -129,7 +140,7 @@ def test_a_large_standard_input_arrives_while_output_is_written(attempt: Attempt
 def test_it_leads_a_session_of_its_own_and_keeps_its_files_to_itself(attempt: Attempt) -> None:
     result = bash(attempt, "ps -o sid= -p $$ | tr -d ' '; echo $$; umask; grep NoNewPrivs /proc/self/status")
     session, pid, umask, no_new_privileges = result.stdout.splitlines()
-    assert session == pid
+    assert session in ((pid, "1") if is_alone(attempt) else (pid,))
     assert umask == "0077"
     assert no_new_privileges.split() == ["NoNewPrivs:", "1"]
 
@@ -264,6 +275,9 @@ def test_an_error_while_reading_ends_it(attempt: Attempt) -> None:
 
 
 def test_a_supervisor_that_was_killed_is_said(attempt: Attempt) -> None:
+    if is_alone(attempt):
+        assert bash(attempt, "kill -9 $PPID 2>&1; kill -9 1 2>&1; echo alive").stdout.endswith("alive\n")
+        return
     with pytest.raises(SupervisorLost):
         bash(attempt, "kill -9 $PPID; exec sleep 600")
 
@@ -281,6 +295,7 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from flowforge.steps.process import run_process
 from flowforge.steps.scratch import scratch_directory
+from tests.support.isolation import available
 from tests.support.steps import Attempt
 attempt = Attempt(home=Path(sys.argv[1]))
 attempt.log = lambda level, line: print(line, flush=True)
@@ -310,7 +325,7 @@ def test_a_worker_that_died_before_the_command_began_leaves_nothing_either(tmp_p
     ours, theirs = socket.socketpair()
     ours.close()
     with theirs:
-        argv = [sys.executable, supervisor.__file__, str(theirs.fileno()), "", str(scratch), "touch", "file"]
+        argv = supervised.command_line([str(theirs.fileno()), "", str(scratch), "limits", "touch", "file"])
         subprocess.run(argv, cwd=scratch, pass_fds=[theirs.fileno()], check=True, timeout=30)
     assert not scratch.exists()
 

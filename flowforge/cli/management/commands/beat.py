@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from flowforge.celery import app
+from schedules.services import bells
 
 SWEEP_EVERY_SECONDS = 5
 
@@ -23,4 +24,5 @@ class Command(BaseCommand):
             name="flowforge: sweep",
             defaults={"task": "flowforge.engine.sweep", "interval": every, "queue": "control", "expire_seconds": 5},
         )
+        bells.mend()
         Beat(app=app, scheduler_cls=settings.CELERY_BEAT_SCHEDULER, loglevel="WARNING", quiet=True).run()

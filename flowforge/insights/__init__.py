@@ -1,0 +1,1 @@
+"""What can be said of FlowForge as it runs: is it healthy?"""
