@@ -15,6 +15,7 @@ urlpatterns = [
     path("v1/", include("flowforge.projects.api.urls")),
     path("v1/", include("workflows.api.urls")),
     path("v1/", include("runs.api.urls")),
+    path("v1/", include("flowforge.engine.api.urls")),
     path("v1/", include("schedules.api.urls")),
     path("v1/", include("webhooks.api.urls")),
     path("v1/", include("flowforge.insights.api.urls")),

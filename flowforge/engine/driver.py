@@ -39,7 +39,7 @@ from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost
 from flowforge.engine.telling import telling
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.engine.turns import Perform, Turns, carry
-from flowforge.kernel.dispatch import dispatchable, held_back, next_wake
+from flowforge.kernel.dispatch import dispatchable, held_back, is_sole, next_wake
 from flowforge.kernel.expressions import ExpressionError
 from flowforge.kernel.machine import decide
 from flowforge.kernel.runstate import RunChange, StepChange, StepState
@@ -116,7 +116,7 @@ class Drive(HeldRun):
         yield from self._decide_stretch()
         now = clock.now()
         due = [] if pools.draining.is_set() else dispatchable(self.state, now)
-        if len(due) == 1 and len(self.state.live) == 1 and self.plan.queue(due[0].node) == "default":
+        if is_sole(self.state, due) and self.plan.queue(due[0].node) == pools.IN_PLACE:
             if self.plan.pace.is_short(due[0].node):  # nobody will have to wait for it
                 yield from self._run_in_place(due[0])
                 return False

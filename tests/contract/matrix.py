@@ -101,6 +101,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "/v1/runs/{run}/steps",
         "/v1/runs/{run}/steps/{step}/logs",
         "/v1/runs/{run}/events",
+        "/v1/runs/{run}/explain",
+        "/v1/projects/{project}/limits",
     ),
     "POST /v1/workflows/{workflow}:run": Operation(scope="runs:write", body={}),
     "POST /v1/workflows/{workflow}/runs": Operation(scope="runs:write", body={}),
