@@ -19,6 +19,7 @@ from flowforge.telemetry.trace import Trace
 from runs import gates
 from runs.constants import RING_BEFORE
 from runs.models import Run, RunEvent
+from runs.raw import insert_rows
 from runs.selectors import version_id_of
 from runs.services import conflicts, debounce
 from runs.services.dedupe import claim_keys, hand_over_key
@@ -140,9 +141,9 @@ def start_runs(
         joined = _join(plan, items, drafts, new)
         new = [run for run in new if joined.get(run.id, run.id) == run.id]
         gates.line_up(new)
-        Run.objects.bulk_create(new)
         events = [_created_event(run) for run in new]
-        RunEvent.objects.bulk_create(events)
+        insert_rows(new)
+        insert_rows(events)
         tell_of(workflow.project_id, new, events)
         transaction.on_commit(_accepted)
         for run in new:
