@@ -31,6 +31,7 @@ from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.held import HeldRun
 from flowforge.engine.items import gather
+from flowforge.engine.journal import attempt_of
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
@@ -179,7 +180,7 @@ class Drive(HeldRun):
     def _run_in_place(self, step: StepState) -> Turns[None]:
         """The only thing that this run can do now is this step: do it here."""
         row = self.journal.rows[step.key]
-        before = replace(row)
+        before = attempt_of(row)
         self.journal.start(row, clock.now(), self._lease_until())
         execution = Execution(self.run, self.plan, step.node, row)
         refused = execution.prepare(self.scope_of_step(step, row))

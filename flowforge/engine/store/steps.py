@@ -12,7 +12,6 @@ from django.db.backends.utils import CursorWrapper
 from flowforge.core.json import Json
 from flowforge.engine.store.holds import HOLDING, is_held
 from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
-from flowforge.engine.store.runs import append_events
 from flowforge.engine.store.sql import (
     LIVE,
     OPEN_ITEMS,
@@ -26,6 +25,7 @@ from flowforge.engine.store.sql import (
     uuid_out,
     write,
 )
+from flowforge.engine.store.writing import append_events
 from flowforge.kernel.states import LIVE_RUN_STATUSES
 
 _STATE_COLUMNS = (
