@@ -32,6 +32,7 @@ _STATE_COLUMNS = (
     "id, node_id, status, position, attempt, max_attempts, priority, queue, error, branch, worker, available_at, "
     'started_at, finished_at, lease_token, lease_expires_at, lost_count, waits_for, "then", resolution, "index"'
 )
+MANY_NODES = 50  # beyond, it is cheaper to ask who is live than whether these are
 _LIVE = "(status IN ('running', 'retrying', 'waiting') OR (status = 'pending' AND available_at IS NOT NULL))"
 
 
@@ -174,13 +175,34 @@ def renew_steps(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> Non
 
 
 def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
-    """Whether any of these nodes (None: any at all) has a step that has begun and not ended."""
+    """Whether any of these nodes (None: any at all) has a step that has begun and not ended.
+
+    Asked whenever results are recorded: of very many nodes, some are looked at first, by indexes without ended steps.
+    Else a fan of ten thousand would be read whole again and again.
+    """
+    wanted = None if node_ids is None else set(node_ids)
+    if (wanted is None or len(wanted) > MANY_NODES) and _some_live(run_id, wanted):
+        return True
     query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND {_LIVE}"
     if node_ids is not None:
         query += f" AND node_id IN {in_list(list(node_ids))}"
     with connection.cursor() as cursor:
         cursor.execute(query + " LIMIT 1", [uuid_in(run_id), *(node_ids or ())])
         return cursor.fetchone() is not None
+
+
+def _some_live(run_id: uuid.UUID, node_ids: set[str] | None) -> bool:
+    """Whether one of these is among the first that run, or that are ready to: indexes `step_running`, `step_claim`."""
+    with connection.cursor() as cursor:
+        for condition in (
+            "\"index\" = -1 AND status = 'running'",
+            "status IN ('pending', 'retrying') AND available_at IS NOT NULL",
+        ):
+            query = f"SELECT node_id FROM runs_steprun WHERE run_id = %s AND {condition} LIMIT %s"
+            cursor.execute(query, [uuid_in(run_id), MANY_NODES])
+            if any(node_ids is None or node_id in node_ids for (node_id,) in cursor.fetchall()):
+                return True
+    return False
 
 
 def started_event(step: StepRow, now: datetime) -> EventRow:
