@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 
 from flowforge.api.caller import Caller
 from flowforge.operating.constants import FROZEN, Scope
+from flowforge.operating.models import Hold
 from flowforge.operating.selectors import hold_of
 from flowforge.operating.services import freeze, thaw
 from flowforge.staff import shown
@@ -45,13 +46,21 @@ def freezing(scope: Scope) -> tuple[Command, Command]:
 
 
 def is_frozen(row: Any) -> bool:
-    hold = hold_of(row.pk)
+    hold = _hold(row)
     return hold is not None and hold.status == FROZEN
 
 
 def shown_freeze(row: Any) -> SafeString | str:
     """Who, since when and why; a dash where nothing is held."""
-    hold = hold_of(row.pk)
+    hold = _hold(row)
     if hold is None:
         return "–"
     return format_html("{} {}, by {}: {}", shown.moment(hold.since), hold.status, hold.by, hold.reason)
+
+
+def _hold(row: Any) -> Hold | None:
+    """Asked several times for one page: read once for each row that was loaded."""
+    if not hasattr(row, "known_hold"):
+        row.known_hold = hold_of(row.pk)
+    hold: Hold | None = row.known_hold
+    return hold
