@@ -37,6 +37,7 @@ from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store.admission import cancel_reason
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
+from flowforge.engine.telling import telling
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.engine.turns import Perform, Turns, carry
 from flowforge.kernel.dispatch import dispatchable, held_back, is_sole, next_wake
@@ -262,7 +263,11 @@ class Drive(HeldRun):
             wake_at=wake_at,
             unless_poked=unless_poked,
             unless_frozen=self.journal.begins,
-            along=self.places.along(self.state, self.journal.update, self.ending.along),
+            along=telling(
+                self.run,
+                self.journal.events,
+                self.places.along(self.state, self.journal.update, self.ending.along),
+            ),
         )
         failpoint("commit.after")
         self.listening += listening(self.journal.changed.values())

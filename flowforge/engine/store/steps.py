@@ -1,7 +1,7 @@
 """Reading steps, and the workers' side: claiming ready steps and settling them."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,8 +73,19 @@ def load_outputs(run_id: uuid.UUID, node_ids: Collection[str]) -> dict[str, tupl
         return {row[0]: (row[1], json_out(row[2]), json_out(row[3])) for row in cursor.fetchall()}
 
 
+Tell = Callable[[Sequence[EventRow]], None]  # called in the transaction that appends these
+
+
 def claim_steps(
-    run_id: uuid.UUID, *, queue: str, limit: int, worker: str, max_concurrency: int, now: datetime, lease_seconds: float
+    run_id: uuid.UUID,
+    *,
+    queue: str,
+    limit: int,
+    worker: str,
+    max_concurrency: int,
+    now: datetime,
+    lease_seconds: float,
+    tell: Tell | None = None,
 ) -> list[StepRow]:
     """Take up to `limit` ready steps of a run for this worker, first things first.
 
@@ -102,11 +113,16 @@ def claim_steps(
         steps = [_state_row(row) for row in cursor.fetchall()]
         if steps:
             steps.sort(key=lambda step: (-step.priority, step.position, step.index))
-            append_events(cursor, run_id, [started_event(step, now) for step in steps], RunUpdate())
+            events = [started_event(step, now) for step in steps]
+            append_events(cursor, run_id, events, RunUpdate())
+            if tell is not None:
+                tell(events)
     return steps
 
 
-def settle_steps(run_id: uuid.UUID, settlements: Sequence[Settlement], now: datetime) -> list[Settlement]:
+def settle_steps(
+    run_id: uuid.UUID, settlements: Sequence[Settlement], now: datetime, *, tell: Tell | None = None
+) -> list[Settlement]:
     """Record what became of claimed steps; returns those that took effect.
 
     Fenced by each step's lease token: the result of a worker that was taken to be lost, or of a step that was
@@ -125,6 +141,8 @@ def settle_steps(run_id: uuid.UUID, settlements: Sequence[Settlement], now: date
         if events:
             update.columns["wake_at"] = now  # if the hint that follows is lost, the sweep looks at the run
             append_events(cursor, run_id, events, update)
+            if tell is not None:
+                tell(events)
     return taken
 
 
