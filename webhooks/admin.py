@@ -138,7 +138,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         Command(
             name="disable",
             title="Disable",
-            explanation="Nothing is sent to it until it is enabled; what comes up meanwhile waits.",
+            explanation="Nothing is sent to it until it is enabled; what is on its way waits, what happens meanwhile is not kept.",
             done="disabled",
             carry_out=lambda _caller, row: update_subscription(subscription=row, changes=_DISABLED),
             applies=lambda row: row.enabled,
@@ -148,7 +148,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         Command(
             name="enable",
             title="Enable",
-            explanation="It is told of events again, and of those that wait.",
+            explanation="It is told of events again, and gets what waits for it.",
             done="enabled",
             carry_out=lambda _caller, row: update_subscription(subscription=row, changes=_ENABLED),
             applies=lambda row: not row.enabled,

@@ -43,7 +43,7 @@ QUERIES = {  # at most, session and person among them
     "webhooks/subscription list": 5,
     "webhooks/subscription page": 6,
     "webhooks/delivery list": 6,
-    "webhooks/delivery page": 7,
+    "webhooks/delivery page": 8,
 }
 Counter = Callable[[], CaptureQueriesContext]
 

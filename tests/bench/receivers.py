@@ -104,6 +104,14 @@ MODES: Final[dict[str, Answer]] = {
 }
 
 
+async def _end() -> None:
+    """Whoever still hangs lets go."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 @contextlib.contextmanager
 def receivers() -> Iterator[Receivers]:
     """Listening until the block ends."""
@@ -115,5 +123,7 @@ def receivers() -> Iterator[Receivers]:
     try:
         yield found
     finally:
+        asyncio.run_coroutine_threadsafe(_end(), loop).result(timeout=5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=5)
+        loop.close()

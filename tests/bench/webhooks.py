@@ -135,13 +135,18 @@ def _wait_for_the_well(found: Receivers, count: int) -> None:
 
 
 def _print_fates(client: Client, told: Sequence[str], events: int) -> None:
-    """Every delivery is a row, whatever became of it."""
+    """Every delivery is a row, whatever became of it. Who is gone is told of nothing any more."""
     rows: collections.Counter[str] = collections.Counter()
+    lost = 0
     for subscription in told:
+        kept = 0
         for status in ("pending", "delivered", "dead"):
             path = f"/v1/subscriptions/{subscription}/deliveries?status={status}&page=1&limit=1"
-            rows[status] += client.call("GET", path)["meta"]["total"]
-    lost = events * len(told) - rows.total()
+            count = client.call("GET", path)["meta"]["total"]
+            rows[status] += count
+            kept += count
+        if client.call("GET", f"/v1/subscriptions/{subscription}")["data"]["enabled"]:
+            lost += events - kept
     print(f"          {dict(rows)}, {lost} lost")
 
 
