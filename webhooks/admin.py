@@ -138,7 +138,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         Command(
             name="disable",
             title="Disable",
-            explanation="Nothing is sent to it until it is enabled; what is on its way waits, what happens meanwhile is not kept.",
+            explanation="Nothing is sent until it is enabled. What is on its way waits; later events are not kept.",
             done="disabled",
             carry_out=lambda _caller, row: update_subscription(subscription=row, changes=_DISABLED),
             applies=lambda row: row.enabled,
