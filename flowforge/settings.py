@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "flowforge.operating",
     "flowforge.projects",
     "flowforge.workers",
+    "flowforge.credentials",
     "workflows",
     "runs",
     "schedules",
@@ -273,6 +274,14 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
     "flowforge.engine.store.admission.forget_paces",
+]
+CHORES = [  # what looks around every few seconds: flowforge.cli.chores
+    "flowforge.credentials.services.expiry.run_once",
+]
+SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
+    ("credentials.Credential", "data_ciphertext", "credentials", "data"),
+    ("webhooks.Webhook", "secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Webhook", "old_secret_ciphertext", "webhooks", "secret"),
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives

@@ -12,6 +12,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("v1/", include("flowforge.api.documents")),
     path("v1/", include("flowforge.projects.api.urls")),
+    path("v1/", include("flowforge.credentials.api.urls")),
     path("v1/", include("workflows.api.urls")),
     path("v1/", include("runs.api.urls")),
     path("v1/", include("schedules.api.urls")),

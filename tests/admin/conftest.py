@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.core import clock
+from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
@@ -36,6 +37,7 @@ class World:
     schedule: Schedule
     backfill: Backfill
     decision: TriggerDecision
+    credential: Credential
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -50,6 +52,7 @@ class World:
             "schedules/schedule": self.schedule,
             "schedules/backfill": self.backfill,
             "workflows/triggerdecision": self.decision,
+            "credentials/credential": self.credential,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -90,6 +93,7 @@ def world(db: None) -> World:
         schedule=schedule,
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
+        credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
     )
 
 

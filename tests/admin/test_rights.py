@@ -16,7 +16,7 @@ from workflows.models import Workflow
 Staff = Callable[..., Client]
 MODELS = (
     *("runs/run", "workflows/workflow", "projects/project", "projects/user", "projects/apikey", "workers/worker"),
-    *("schedules/schedule", "schedules/backfill", "workflows/triggerdecision"),
+    *("schedules/schedule", "schedules/backfill", "workflows/triggerdecision", "credentials/credential"),
 )
 CONFIRMED = {"confirmed": "yes", "_form_submitted": "True"}
 
