@@ -60,6 +60,9 @@ class RateStore(Protocol):
     def hit(self, key: str, seconds: int, now: float) -> tuple[int, float]:
         """Count one call: (calls in the window, this one included; when the window ends, Unix seconds)."""
 
+    def peek(self, key: str, now: float) -> tuple[int, float]:
+        """The same without a call; (0, now) where no window is open."""
+
 
 class MemoryStore:
     """For a single process: the embedded default."""
@@ -78,6 +81,10 @@ class MemoryStore:
                 self._clean(now)
             self._windows[key] = window = (count + 1, ends_at)
             return window
+
+    def peek(self, key: str, now: float) -> tuple[int, float]:
+        count, ends_at = self._windows.get(key, (0, now))
+        return (count, ends_at) if ends_at > now else (0, now)
 
     def _clean(self, now: float) -> None:
         if len(self._windows) >= self._CLEAN_FROM:
@@ -100,11 +107,19 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         # a limit is not worth waiting for: a slow store counts as one that is down
         client = redis.Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
+        self._client = client
         self._count = client.register_script(self._SCRIPT)
 
     def hit(self, key: str, seconds: int, now: float) -> tuple[int, float]:
         count, left_ms = cast(list[int], self._count(keys=[_KEY_PREFIX + key], args=[seconds * 1000]))
         return count, now + left_ms / 1000
+
+    def peek(self, key: str, now: float) -> tuple[int, float]:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.get(_KEY_PREFIX + key)
+            pipe.pttl(_KEY_PREFIX + key)
+            count, left_ms = pipe.execute()
+        return (int(count), now + left_ms / 1000) if count and left_ms > 0 else (0, now)
 
 
 class SqlStore:
@@ -134,6 +149,10 @@ class SqlStore:
             self._clean_at = now + self._CLEAN_EVERY_SECONDS
             RateWindow.objects.filter(ends_at__lte=now).delete()
         return count, ends_at
+
+    def peek(self, key: str, now: float) -> tuple[int, float]:
+        found = RateWindow.objects.filter(key=key, ends_at__gt=now).values_list("count", "ends_at").first()
+        return found or (0, now)
 
 
 @functools.cache

@@ -65,6 +65,16 @@ def count_unclaimed(request: HttpRequest) -> None:
         _count(request, bucket, f"ip:{client_address(request)}", None)
 
 
+def window_of(bucket: str, project_id: uuid.UUID) -> tuple[int, float]:
+    """(calls that count on a project's bucket now, when they count no more); (0, now) where that cannot be read."""
+    now = clock.now().timestamp()
+    try:
+        return rates.store().peek(f"{bucket}:project:{project_id}", now)
+    except (redis.RedisError, DatabaseError) as error:
+        log.warning("the store of rate limits is down: %s", error)
+        return 0, now
+
+
 def add_headers(request: HttpRequest, response: HttpResponseBase) -> None:
     """`X-RateLimit-Limit`, `-Remaining`, `-Reset` (Unix seconds)."""
     verdict: Verdict | None = getattr(request, _VERDICT, None)

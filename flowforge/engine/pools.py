@@ -11,6 +11,7 @@ from flowforge.core.bell import CONTROL_QUEUE
 draining = threading.Event()
 """Set once this process is about to end: nothing is claimed any more, what runs is finished or handed back."""
 
+IN_PLACE = "default"  # the queue whose sole step a driver does by itself
 PARKED_FOR_EACH = 32  # threads that may sit in a long step for each that drives, before steps go to the workers
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _here = threading.local()

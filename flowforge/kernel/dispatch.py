@@ -1,5 +1,6 @@
 """Which steps may start now, and when to look again: asked by the driver, and by whoever explains a run."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from flowforge.kernel.runstate import RunState, StepState
@@ -10,8 +11,11 @@ def dispatchable(state: RunState, now: datetime) -> list[StepState]:
     if state.stands_still or state.ended:
         return []
     room = state.definition.config.max_concurrency - state.running_count
-    if room <= 0:
-        return []
+    return ready(state, now)[:room] if room > 0 else []
+
+
+def ready(state: RunState, now: datetime) -> list[StepState]:
+    """The steps whose moment has come, first things first, room or not."""
     due = [
         step
         for step in state.live.values()
@@ -19,7 +23,12 @@ def dispatchable(state: RunState, now: datetime) -> list[StepState]:
     ]
     if len(due) > 1:
         due.sort(key=lambda step: (-step.node.priority, step.node.position, step.index or 0))
-    return due[:room]
+    return due
+
+
+def is_sole(state: RunState, due: Sequence[StepState]) -> bool:
+    """Whether one step is all that the run can do now: its driver does it, if it needs no other kind of worker."""
+    return len(due) == 1 and len(state.live) == 1
 
 
 def held_back(state: RunState, now: datetime) -> bool:

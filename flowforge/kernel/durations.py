@@ -8,6 +8,7 @@ MAX_SECONDS: Final = 3653 * 86_400.0  # ten years: what is longer is a slip of t
 
 _MAX_LENGTH = 64
 _UNITS: Final = {"w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+RATE_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _PLAIN = re.compile(_NUMBER)
 # each unit at most once, from the longest to the shortest

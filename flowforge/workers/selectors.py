@@ -38,6 +38,16 @@ def slots_by_queue(workers: Iterable[Worker]) -> dict[str, int]:
     return found
 
 
+def busy_by_queue(workers: Iterable[Worker]) -> dict[str, int]:
+    """How many hints they answer now, or are to."""
+    found: dict[str, int] = {}
+    for worker in workers:
+        if worker.draining_at is None:
+            for queue, pool in worker.pools.items():
+                found[queue] = found.get(queue, 0) + pool["busy"]
+    return found
+
+
 def standing(worker: Worker, now: datetime, ready_since: Mapping[str, datetime]) -> Standing:
     """How a worker does. `ready_since`: for each queue in which steps are ready, since when the oldest has been."""
     if worker.stopped_at is not None:

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from flowforge.core.clock import isoformat
 from flowforge.credentials.models import Credential
+from flowforge.events.outbound import CREDENTIAL_EXPIRED
 from flowforge.events.services import record_event
 
 LIMIT: Final = 500
-EVENT: Final = "credential.expired"
 
 
 def run_once(now: datetime, limit: int = LIMIT) -> int:
@@ -32,5 +32,5 @@ def _tell(row: Credential, now: datetime) -> bool:
         "type": row.type,
         "expires_at": isoformat(row.expires_at),
     }
-    record_event(project_id=row.project_id, name=EVENT, payload=payload, source=f"credential:{row.pk}")
+    record_event(project_id=row.project_id, name=CREDENTIAL_EXPIRED, payload=payload, source=f"credential:{row.pk}")
     return True

@@ -129,6 +129,30 @@ def let_go(cursor: CursorWrapper, hold: HoldRow, limit: int, now: datetime) -> l
     return [uuid_out(row[0]) for row in rows]
 
 
+def count_ahead(run_id: uuid.UUID) -> int:
+    """How many runs of its project are let go before this one: for people."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM runs_run, runs_run me WHERE {_HELD_RUNS} AND me.id = %s "
+            "AND runs_run.project_id = me.project_id AND (runs_run.priority > me.priority OR "
+            "(runs_run.priority = me.priority AND (runs_run.created_at < me.created_at OR "
+            "(runs_run.created_at = me.created_at AND runs_run.id < me.id))))",
+            [uuid_in(run_id)],
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+def count_held(project_id: uuid.UUID) -> int:
+    """How many of its runs are held back."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM runs_run WHERE {_HELD_RUNS} AND runs_run.project_id = %s", [uuid_in(project_id)]
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
 def _later(moment: Raw, since: datetime, begun: Raw, now: datetime) -> datetime | None:
     """A moment that comes later by as long as the run was frozen."""
     due, begun_at = time_out(moment), time_out(begun)

@@ -8,8 +8,9 @@ from django.db import connection
 
 from flowforge.engine.store.at_once import commits_at_once
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed
-from flowforge.engine.store.runs import at_once, claim_run, claimed_run, claiming, commit, commit_in_turn, committed
+from flowforge.engine.store.runs import claim_run, claimed_run, claiming, commit, committed
 from flowforge.engine.store.sql import in_list, is_postgres, uuid_in, write
+from flowforge.engine.store.writing import at_once, commit_in_turn
 
 
 def claim_together(run_ids: Sequence[uuid.UUID], owner: str, now: datetime, lease_seconds: float) -> list[ClaimedRun]:
@@ -48,7 +49,7 @@ def _write_together(asked: Sequence[Commit]) -> dict[uuid.UUID, tuple[object, ..
             rows = commits_at_once([at_once(each) for each in asked])
         else:
             with write() as cursor:
-                rows = [commit_in_turn(cursor, each) for each in asked]
+                rows = commit_in_turn(cursor, asked)
     except Exception:  # noqa: BLE001  whose fault it is, and what to do, is found when each is written by itself
         return {}
     return {each.run.id: row for each, row in zip(asked, rows, strict=True)}

@@ -296,16 +296,34 @@ def test_a_fault_of_the_database_is_nobodys(made, frozen_clock, monkeypatch):
     frozen_clock.advance(60)
 
     def away(*_args, **_kwargs):
-        raise firing.DatabaseError("away")
+        raise firing.OperationalError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(firing, "record_decisions", away)
-        with pytest.raises(firing.DatabaseError):
-            clockwork.run_once(clock.now())
+        with pytest.raises(firing.OperationalError):
+            firing.fire(schedule["id"], clock.now())
+        clockwork.run_once(clock.now())  # one is passed over
     assert stored(schedule["id"]).error_count == 0
     assert runs_of(schedule["id"]) == []  # rolled back with the rest
     clockwork.run_once(clock.now())
     assert len(runs_of(schedule["id"])) == 1
+
+
+def test_it_gives_up_where_the_database_is_away(project, frozen_clock, monkeypatch):
+    workflow = factories.make_workflow(project=project)
+    for _ in range(5):
+        factories.make_schedule(workflow=workflow)
+    frozen_clock.advance(60)
+    tried = []
+
+    def away(schedule_id, _now):
+        tried.append(schedule_id)
+        raise firing.OperationalError("away")
+
+    monkeypatch.setattr(firing, "fire", away)
+    with pytest.raises(firing.OperationalError):
+        clockwork.run_once(clock.now())
+    assert len(tried) == 3
 
 
 def test_an_idle_look_writes_nothing(made, query_counter):

@@ -1,6 +1,7 @@
 """What a step reaches of the machine at each level, and how the levels are found. docs/isolation.md promises it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 from flowforge.steps import bubblewrap, isolation
 from flowforge.steps.base import StepCancelled
 from flowforge.steps.isolation import detect
-from flowforge.steps.levels import LEVELS, Isolation, reaches
+from flowforge.steps.levels import LEVELS, Isolation, Level, reaches
 from flowforge.steps.process import Limits, NotIsolated, ProcessResult, run_process
 from tests.support.isolation import available
 from tests.support.steps import Attempt
@@ -219,6 +220,20 @@ def attempts_left(attempt: Attempt) -> list[int]:
 
 
 # --- how the levels are found -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "evidence"),
+    [
+        ("namespaces", ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"]),
+        ("bubblewrap", ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]),
+    ],
+)
+def test_what_this_machine_offers_is_found(tmp_path: Path, level: Level, evidence: list[str]) -> None:
+    """Lest all tests of a level be skipped because it has broken."""
+    if shutil.which(evidence[0]) is None or subprocess.run(evidence, check=False, capture_output=True).returncode != 0:
+        pytest.skip(f"!!! NOT TESTED: {evidence[0]} does not work on this machine")
+    assert isolation.complaint_of(level, tmp_path) is None
 
 
 def test_the_strongest_that_works_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
