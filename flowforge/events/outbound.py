@@ -105,7 +105,7 @@ def _joined(required: Mapping[str, Schema], schema: Schema) -> Schema:
     }
 
 
-def _of_project(name: str, summary: str, **required: Schema) -> Told:
+def _of_project(name: str, summary: str, /, **required: Schema) -> Told:
     schema = {"type": "object", "required": list(required), "properties": dict(required)}
     return Told(name=name, summary=summary, schema=schema)
 
