@@ -19,6 +19,7 @@ from flowforge.engine.cache import Cached
 from flowforge.engine.credentials import HeldCredentials, masked, masked_failure
 from flowforge.engine.event_waits import ProjectEvents
 from flowforge.engine.isolation import isolated, isolation_here
+from flowforge.engine.outages import DatabaseAway
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.presence import presence
@@ -188,7 +189,7 @@ class Execution:
     def _outcome(self) -> Outcome | None:
         try:
             return self.plan.step_type(self.node).run(self._context())
-        except StepCancelled:
+        except (StepCancelled, DatabaseAway):
             return None
         except BaseException as error:  # noqa: BLE001  SystemExit too: sys.exit() in a step is to end no thread of ours
             trace = self.redactor.text(traceback.format_exc())

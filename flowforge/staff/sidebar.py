@@ -59,7 +59,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page("Workers", "memory", "workers.worker"),
-                    _page("Beat", "metronome", "django_celery_beat.periodictask"),
+                    _page("Beat", "notifications", "django_celery_beat.periodictask"),
                 ],
             },
         ],
