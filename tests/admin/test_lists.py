@@ -38,6 +38,14 @@ QUERIES = {  # at most, session and person among them
     "schedules/backfill page": 5,
     "workflows/triggerdecision list": 5,
     "workflows/triggerdecision page": 5,
+    "webhooks/webhook list": 5,
+    "webhooks/webhook page": 6,
+    "webhooks/call list": 6,
+    "webhooks/call page": 8,
+    "webhooks/subscription list": 5,
+    "webhooks/subscription page": 6,
+    "webhooks/delivery list": 6,
+    "webhooks/delivery page": 8,
 }
 Counter = Callable[[], CaptureQueriesContext]
 
