@@ -15,13 +15,20 @@ class IdleThreads:
 
     def __init__(self, count: int, name: str) -> None:
         self._lock = threading.Lock()
-        self._idle = count
+        self._name = name
+        self._idle = 0
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True) for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for _ in range(count):
+            self.grow()
+
+    def grow(self) -> None:
+        """One thread more."""
+        thread = threading.Thread(target=self._loop, name=f"{self._name}-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        with self._lock:
+            self._idle += 1
 
     def offer(self, call: Callable[[], None]) -> bool:
         """Have `call` run now; False if every thread is busy."""
