@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from celery.worker import WorkController
 from celery.worker import state as celery_state
@@ -135,7 +136,8 @@ class Workers:
         if queue in self._idle:
             self._idle[queue].grow()
         if queue in self._controllers:
-            self._controllers[queue].pool.executor._max_workers += 1  # it starts threads as calls come, up to this
+            pool: Any = self._controllers[queue].pool  # Celery's threads: its class has no method for this
+            pool.executor._max_workers += 1  # it starts threads as calls come, up to this
 
     def _start_drivers(self, count: int) -> None:
         """Most of their threads are for those that sit in long steps: `count` drive at a time."""
