@@ -95,9 +95,10 @@ INSTALLED_APPS = [
     "flowforge.operating",
     "flowforge.projects",
     "flowforge.workers",
+    "flowforge.credentials",
     "workflows",
     "runs",
-    "schedules",
+    "flowforge.schedules",
     "webhooks",
     "flowforge.engine",
     "flowforge.cli",
@@ -278,6 +279,16 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.engine.store.admission.forget_paces",
 ]
 EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
+CHORES = [  # what looks around every few seconds: flowforge.cli.chores
+    "flowforge.credentials.services.expiry.run_once",
+]
+SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
+    ("credentials.Credential", "data_ciphertext", "credentials", "data"),
+    ("webhooks.Webhook", "secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Webhook", "old_secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Subscription", "secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Subscription", "old_secret_ciphertext", "webhooks", "secret"),
+]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
 RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does
@@ -334,7 +345,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "schedules.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "flowforge.schedules.beat:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- logs ---------------------------------------------------------------------------------------------------------

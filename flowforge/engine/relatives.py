@@ -14,6 +14,7 @@ from django.db import transaction
 from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
 from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
+from flowforge.engine.outages import told_apart
 from flowforge.engine.outcomes import storable
 from flowforge.engine.store.children import EndedRun, ended_runs
 from flowforge.engine.store.rows import ClaimedRun, StepRow
@@ -39,7 +40,7 @@ def step_key(row_id: uuid.UUID, run_attempt: int) -> str:
 
 
 def start_for_step(run: ClaimedRun, row: StepRow, workflow_id: str, inputs: Mapping[str, Json], awaited: bool) -> str:
-    """Start the run that a step asks for. Raises StartRefused."""
+    """Start the run that a step asks for. Raises StartRefused, DatabaseAway."""
     start = Start(
         parent_run_id=run.id,
         workflow_id=workflow_id,
@@ -49,7 +50,8 @@ def start_for_step(run: ClaimedRun, row: StepRow, workflow_id: str, inputs: Mapp
         awaited=awaited,
     )
     try:
-        child = start_child(start)
+        with told_apart():
+            child = start_child(start)
     except FlowForgeError as error:
         details: dict[str, Json] = {"errors": [fault.as_dict() for fault in error.faults]} if error.faults else {}
         code = "invalid_inputs" if isinstance(error, InvalidBody) else error.code

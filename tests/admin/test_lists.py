@@ -21,21 +21,31 @@ QUERIES = {  # at most, session and person among them
     "runs/run list": 6,
     "runs/run page": 13,
     "workflows/workflow list": 6,
-    "workflows/workflow page": 8,
+    "workflows/workflow page": 11,
     "projects/project list": 5,
-    "projects/project page": 9,
+    "projects/project page": 12,
     "projects/user list": 5,
     "projects/apikey list": 5,
     "projects/apikey page": 6,
     "projects/tokenfamily list": 5,
     "workers/worker list": 5,
     "workers/worker page": 4,
+    "credentials/credential list": 5,
+    "credentials/credential page": 5,
     "schedules/schedule list": 5,
     "schedules/schedule page": 11,
     "schedules/backfill list": 5,
     "schedules/backfill page": 5,
     "workflows/triggerdecision list": 5,
     "workflows/triggerdecision page": 5,
+    "webhooks/webhook list": 5,
+    "webhooks/webhook page": 6,
+    "webhooks/call list": 6,
+    "webhooks/call page": 8,
+    "webhooks/subscription list": 5,
+    "webhooks/subscription page": 6,
+    "webhooks/delivery list": 6,
+    "webhooks/delivery page": 8,
 }
 Counter = Callable[[], CaptureQueriesContext]
 
@@ -51,6 +61,7 @@ def test_it_works(superuser: Client, world: World, query_counter: Counter, name:
         run = factories.make_run(workflow=workflow, created_by="system")
         factories.make_step(run=run)
         factories.make_worker()
+        factories.make_credential(project=workflow.project)
         factories.make_backfill(schedule=factories.make_schedule(workflow=workflow))
         factories.make_api_key(project=workflow.project, created_by=factories.make_user())
         factories.make_version(workflow=world.workflow, version=workflow.version + Run.objects.count())

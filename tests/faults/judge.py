@@ -23,6 +23,7 @@ class Verdict:
 
     violations: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    histories: list[str] = field(default_factory=list)  # of runs that are violated
     recoveries: list[float] = field(default_factory=list)  # seconds from a death to the next start of what it held
 
 
@@ -56,6 +57,7 @@ class Judge:
                 found.violations += part()
         for part in (self._ledger, self._no_effect_after_the_end):
             found.violations += part()
+        found.histories = [self._history(story) for story in self._stories if story.run.id in str(found.violations)]
         found.recoveries = sorted(self._recoveries())
         self._count(found.counts)
         return found
@@ -162,18 +164,33 @@ class Judge:
             if late > STOP_SECONDS:
                 yield f"run {story.run.id} step {step.node_id}: an effect {late:.1f} s after it was {story.run.status}"
 
+    def _history(self, story: Story) -> str:
+        """All that is known of a run, for whoever has to find out."""
+        nodes = {step.id: f"{step.node_id}[{step.index}]" for step in story.steps}
+        lines = [f"run {story.run.id}, {story.run.status}"]
+        lines += [
+            f"  {event.seq} {event.at:%H:%M:%S.%f} {event.event} {nodes.get(event.step_id or '', '')} {event.data}"
+            for event in story.events
+        ]
+        lines += [f"  {effect}" for step in story.steps for effect in self._effects.get(step.id, ())]
+        return "\n".join(lines)
+
     # --- figures -----------------------------------------------------------------------------------------------------
 
     def _recoveries(self) -> Iterator[float]:
         """From the death of a process to the moment at which a step that it ran has begun again."""
-        died = dict(self._deaths)
+        died = defaultdict(list)
+        for pid, moment in self._deaths:
+            died[pid].append(moment)
         for story, step in self._steps.values():
             told = story.of(step)
             for before, lost, after in zip(told, told[1:], told[2:], strict=False):
                 if lost.data.get("reason") == "worker_lost" and before.event == after.event == "step.started":
-                    pid = int(before.data["worker"].split(":")[1])
-                    if pid in died and after.at is not None:
-                        yield max(0.0, after.at.timestamp() - died[pid])
+                    assert before.at is not None
+                    assert after.at is not None
+                    began, again = before.at.timestamp(), after.at.timestamp()
+                    deaths = [each for each in died[int(before.data["worker"].split(":")[1])] if began <= each <= again]
+                    yield from (again - each for each in deaths[:1])
 
     def _count(self, counts: Counter[str]) -> None:
         counts["runs"] = len(self._stories)

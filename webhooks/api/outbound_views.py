@@ -88,7 +88,8 @@ class SubscriptionViewSet(ApiViewSet):
     def partial_update(self, request: Request, subscription_id: uuid.UUID) -> HttpResponse:
         """Change a subscription.
 
-        One that is enabled again begins anew, with what was kept for it meanwhile.
+        One that is enabled again begins anew, with what was on its way to it. Events that happened meanwhile are not
+        kept for it.
         """
         row = self._subscription(subscription_id, WRITE)
         given = body(SubscriptionBody, request, partial=True)

@@ -47,7 +47,7 @@ def create_subscription(*, project: Project, attributes: Mapping[str, Any]) -> t
 def update_subscription(
     *, subscription: Subscription, changes: Mapping[str, Any], precondition: Check | None = None
 ) -> Subscription:
-    """Change what `changes` names. Enabling it lets it begin anew, with what was kept for it meanwhile."""
+    """Change what `changes` names. Enabling it lets it begin anew, with what was on its way to it."""
     row = _locked(subscription)
     if precondition is not None:
         precondition(row)

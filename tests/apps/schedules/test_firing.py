@@ -7,10 +7,10 @@ from django_celery_beat.models import PeriodicTask
 
 from flowforge.core import clock
 from flowforge.projects.models import Project
+from flowforge.schedules import clockwork, tasks
+from flowforge.schedules.models import Schedule
+from flowforge.schedules.services import firing
 from runs.models import Run
-from schedules import clockwork, tasks
-from schedules.models import Schedule
-from schedules.services import firing
 from tests import factories
 from tests.apps.schedules.conftest import end_runs, ledger, moment, runs_of, stored
 from workflows.models import TriggerDecision, Workflow
@@ -265,8 +265,10 @@ def test_who_corrects_it_lets_it_go_on(client, made, pass_time):
     assert (shown["status"], shown["error"]["code"]) == ("quarantined", "unreadable")
     assert "not at all" in shown["error"]["message"].lower() or "five fields" in shown["error"]["message"]
     client.post(f"{path}:resume", {}).expect(409)
+    assert client.post(f"{path}:pause", {}).expect(200).data["error"] == shown["error"]
+    client.patch(path, {"enabled": True}).expect(422)
     client.get(f"{path}/preview").expect(409)
-    assert client.patch(path, {"cron": "* * * * *"}).expect(200).data["status"] == "active"
+    assert client.patch(path, {"cron": "* * * * *", "enabled": True}).expect(200).data["status"] == "active"
     pass_time(60)
     assert len(runs_of(schedule["id"])) == 1
 

@@ -153,9 +153,9 @@ def test_a_gone_receiver_is_disabled_and_others_are_told(receiver, stub):
     assert (told.name, told.payload["subscription_id"]) == ("subscription.disabled", str(receiver.pk))
 
 
-def test_what_comes_up_while_it_is_disabled_is_sent_once_it_is_enabled(receiver):
-    subscriptions.update_subscription(subscription=receiver, changes={"enabled": False})
+def test_what_is_on_its_way_when_it_is_disabled_is_sent_once_it_is_enabled(receiver):
     waiting = send(receiver)
+    subscriptions.update_subscription(subscription=receiver, changes={"enabled": False})
     assert run_once() == 0
     subscriptions.update_subscription(subscription=receiver, changes={"enabled": True})
     run_once()
