@@ -13,11 +13,13 @@ urlpatterns = [
     path("v1/", include("flowforge.api.documents")),
     path("v1/", include("flowforge.events.api.urls")),
     path("v1/", include("flowforge.projects.api.urls")),
+    path("v1/", include("flowforge.credentials.api.urls")),
     path("v1/", include("workflows.api.urls")),
     path("v1/", include("runs.api.urls")),
     path("v1/", include("flowforge.engine.api.urls")),
     path("v1/", include("schedules.api.urls")),
     path("v1/", include("webhooks.api.urls")),
+    path("v1/", include("flowforge.alerts.api.urls")),
     path("v1/", include("flowforge.insights.api.urls")),
     path("admin/", admin.site.urls),
 ]

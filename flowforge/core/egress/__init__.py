@@ -4,7 +4,7 @@
 """
 
 from flowforge.core.egress.addresses import AddressPolicy
-from flowforge.core.egress.client import Answer, Egress, Outgoing, checked_url, egress
+from flowforge.core.egress.client import Answer, Egress, Outgoing, checked_url, egress, host_and_port
 from flowforge.core.egress.errors import (
     ConnectionFailed,
     EgressCancelled,
@@ -29,4 +29,5 @@ __all__ = [
     "ResponseTooLarge",
     "checked_url",
     "egress",
+    "host_and_port",
 ]
