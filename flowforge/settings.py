@@ -164,10 +164,12 @@ def _database(url: str) -> dict[str, Any]:
     else:
         found["ENGINE"] = "django.db.backends.postgresql"
         found.setdefault("OPTIONS", {})
+        found["OPTIONS"] = {"prepare_threshold": 2} | found["OPTIONS"]  # of the engine's own cursors: store/at_once.py
         found["OPTIONS"] |= {
             "connect_timeout": 5,
             "application_name": "flowforge",
-            "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=10s -c statement_timeout=60s",
+            "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=10s -c statement_timeout=60s "
+            "-c plan_cache_mode=force_generic_plan",  # what is prepared has no value on which its plan depends
         }
         found["CONN_HEALTH_CHECKS"] = True
     found["CONN_MAX_AGE"] = None  # our own threads are few and live long: flowforge/asgi.py, flowforge/engine
