@@ -100,6 +100,7 @@ INSTALLED_APPS = [
     "runs",
     "flowforge.schedules",
     "webhooks",
+    "flowforge.alerts",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -281,6 +282,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
 EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
 CHORES = [  # what looks around every few seconds: flowforge.cli.chores
     "flowforge.credentials.services.expiry.run_once",
+    "flowforge.alerts.services.checking.run_once",
 ]
 SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
     ("credentials.Credential", "data_ciphertext", "credentials", "data"),
