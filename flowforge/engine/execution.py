@@ -21,6 +21,7 @@ from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.presence import presence
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
+from flowforge.engine.tools import WorkflowTools
 from flowforge.kernel.definition import Node
 from flowforge.kernel.expressions import ExpressionError
 from flowforge.projects import selectors as projects
@@ -28,6 +29,7 @@ from flowforge.steps.base import (
     CancelToken,
     Completed,
     Context,
+    Continues,
     Failed,
     LogLevel,
     Outcome,
@@ -127,7 +129,7 @@ class Execution:
         if self.cached is not None and isinstance(outcome, Completed):
             self.cached.keep(outcome)
         dropped = False
-        if self.cancel.is_set and not isinstance(outcome, Completed | Waiting):
+        if self.cancel.is_set and not isinstance(outcome, Completed | Waiting | Continues):
             outcome, dropped = self._stopped()  # it failed because it was stopped
         return Result(outcome=outcome, dropped=dropped, inputs=self.inputs, logs=self.take_logs())
 
@@ -188,6 +190,8 @@ class Execution:
             events=ProjectEvents(self.run.project_id, self.row.id),
             traceparent=self.run.traceparent,
             start_run=partial(relatives.start_for_step, self.run, self.row),
+            tools=WorkflowTools(self.run, self.row),
+            kept=(self.row.then or {}).get("kept") or {},
         )
 
 
@@ -207,6 +211,7 @@ def step_settings() -> StepSettings:
         file_roots=tuple(settings.FILE_ROOTS),
         allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
         isolation=isolation_here(),
+        llm_prices=settings.LLM_PRICES,
     )
 
 

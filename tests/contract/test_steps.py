@@ -45,6 +45,27 @@ def slow(stub: HttpStub) -> Config:
     return {"url": stub.url, "timeout": "60s"}
 
 
+def endless_model(stub: HttpStub) -> Config:
+    stub.reply(release=threading.Event())
+    return model(stub, max_tokens=9)
+
+
+def model(stub: HttpStub, **fields: Any) -> Config:
+    return {"provider": "openai_compatible", "base_url": stub.url, "model": "m", "prompt": "Hello?", **fields}
+
+
+def answering_model(stub: HttpStub) -> Config:
+    chunk = {"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}
+    events = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+    stub.reply(text=events, headers={"Content-Type": "text/event-stream"})
+    return model(stub)
+
+
+def refusing_model(stub: HttpStub) -> Config:
+    stub.reply(401, json={"error": {"message": f"wrong key: {CANARY}"}})
+    return model(stub, api_key=CANARY)
+
+
 def refused(stub: HttpStub) -> Config:
     stub.reply(500, text=f"denied to {CANARY}")
     return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
@@ -119,6 +140,17 @@ CASES: dict[str, Case] = {
         failing=(lambda stub: {"url": stub.url, "expect_status": 404}, "http_status"),
         endless=slow,
         secret=refused,
+    ),
+    "llm": Case(
+        good=answering_model,
+        bad={
+            "/model": {"provider": "openai", "prompt": "a"},
+            "/base_url": {"provider": "openai_compatible", "model": "m", "prompt": "a"},
+            "/tools/0": {"provider": "openai", "model": "m", "prompt": "a", "tools": [{}]},
+        },
+        failing=(model, "invalid_response"),
+        endless=endless_model,
+        secret=refusing_model,
     ),
     "generic": Case(
         good=lambda _: {"command": "echo hello"},
@@ -271,7 +303,7 @@ def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attemp
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
-    if step_type.name == "http":  # what the user's own code prints is his; what we say ourselves needs no mask
+    if step_type.name in ("http", "llm"):  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
 
 

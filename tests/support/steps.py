@@ -18,6 +18,7 @@ from flowforge.steps.base import (
     StepType,
 )
 from flowforge.steps.levels import LIMITS, Isolation
+from flowforge.steps.tools import NO_TOOLS, ToolPort
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -47,6 +48,9 @@ class Attempt:
     server_home: Path | None = None  # FLOWFORGE_HOME, where it is not `home`
     started: list[tuple[str, Mapping[str, Any], bool]] = field(default_factory=list)  # runs that the step started
     traceparent: str = ""
+    tools: ToolPort = NO_TOOLS
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    llm_prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     events: Events = field(default_factory=Events)
     lines: list[tuple[LogLevel, str]] = field(default_factory=list)
     cancel: CancelToken = field(default_factory=CancelToken)
@@ -79,9 +83,12 @@ class Attempt:
                 allow_private_targets=self.allow,
                 file_roots=self.file_roots,
                 isolation=self.isolation,
+                llm_prices=self.llm_prices,
             ),
             traceparent=self.traceparent,
             start_run=self.start_run,
+            tools=self.tools,
+            kept=self.kept,
         )
 
     def start_run(self, workflow_id: str, inputs: Mapping[str, Any], awaited: bool) -> str:

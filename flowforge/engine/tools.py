@@ -1,0 +1,49 @@
+"""Workflows that a step calls as tools: runs of the same project, started once each, that end with their step."""
+
+import uuid
+from collections.abc import Mapping
+
+from flowforge.core.json import Json
+from flowforge.engine import relatives
+from flowforge.engine.store.children import ended_runs
+from flowforge.engine.store.rows import ClaimedRun, StepRow
+from flowforge.steps.tools import Tool, ToolEnd
+from runs.services.lineage import cancel_children
+from workflows.selectors import callable_workflow
+
+
+def start_keys(run: ClaimedRun, row: StepRow) -> list[str]:
+    """Of the runs that a step has called so far, and of the one that it may be calling now."""
+    kept = (row.then or {}).get("kept") or {}
+    return [relatives.call_key(row.id, run.attempt, number) for number in range(kept.get("calls", 0) + 1)]
+
+
+class WorkflowTools:
+    """The ToolPort of one attempt of one step."""
+
+    def __init__(self, run: ClaimedRun, row: StepRow) -> None:
+        self._run = run
+        self._row = row
+
+    def find(self, workflow: str) -> Tool | None:
+        found = callable_workflow(self._run.project_id, workflow)
+        if found is None:
+            return None
+        return Tool(
+            workflow_id=str(found.workflow_id),
+            name=found.workflow.name,
+            description=found.workflow.description,
+            input_schema=found.definition.get("input_schema") or {},
+        )
+
+    def start(self, tool: Tool, inputs: Mapping[str, Json], number: int) -> str:
+        key = relatives.call_key(self._row.id, self._run.attempt, number)
+        return relatives.start_for_step(self._run, self._row, tool.workflow_id, inputs, True, key)
+
+    def ended(self, run_id: str) -> ToolEnd | None:
+        for found in ended_runs([uuid.UUID(run_id)]):
+            return ToolEnd(status=found.status, outputs=found.outputs, error=found.error)
+        return None
+
+    def abandon(self) -> None:
+        cancel_children(start_keys(self._run, self._row))
