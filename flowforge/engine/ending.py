@@ -25,7 +25,8 @@ class Ending:
 
     def step_changed(self, change: StepChange, row: StepRow) -> None:
         """A step that ends otherwise than by its child's end leaves that child behind."""
-        left = change.status in ENDED_STEP_STATUSES and row.attempt > 0 and change.reason != "resolved"
+        has_begun = row.attempt > 0 or row.waits_for  # one that goes on later uses up no attempt until then
+        left = change.status in ENDED_STEP_STATUSES and has_begun and change.reason != "resolved"
         if left and self._plan.may_start_run(change.node):
             self._abandoned += self._start_keys(change.node, row)
 
