@@ -12,7 +12,7 @@ from flowforge.engine.store.rows import StepRow
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
 from flowforge.steps.base import StepType
-from flowforge.steps.llm import Llm
+from flowforge.steps.llm.step import Llm
 from flowforge.steps.workflow import Workflow
 from workflows import selectors
 from workflows.services.definitions import step_types

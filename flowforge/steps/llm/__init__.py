@@ -1,5 +1,1 @@
-"""`llm`: a question to a language model."""
-
-from flowforge.steps.llm.step import Llm
-
-__all__ = ["Llm"]
+"""`llm`: a question to a language model. The step type is in step.py."""

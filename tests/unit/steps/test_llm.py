@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from flowforge.steps.base import Completed, Failed, StepCancelled
-from flowforge.steps.llm import Llm
 from flowforge.steps.llm.prices import cost_of, parse
+from flowforge.steps.llm.step import Llm
 from tests.support.llm_server import LlmServer, event
 from tests.support.steps import Attempt
 
