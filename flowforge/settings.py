@@ -274,8 +274,10 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "runs.services.cache.purge",
     "workflows.services.decisions.purge",
     "webhooks.services.cleaning.purge_calls",
+    "webhooks.services.cleaning.purge_deliveries",
     "flowforge.engine.store.admission.forget_paces",
 ]
+EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
 RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does
@@ -285,6 +287,7 @@ LEASE_SECONDS = env.float("FLOWFORGE_LEASE_SECONDS", default=8.0)
 CONTROL_THREADS = env.int("FLOWFORGE_CONTROL_THREADS", default=1)
 DEFAULT_THREADS = env.int("FLOWFORGE_DEFAULT_THREADS", default=16)
 PROCESS_THREADS = env.int("FLOWFORGE_PROCESS_THREADS", default=4)
+DELIVERY_THREADS = env.int("FLOWFORGE_DELIVERY_THREADS", default=64)
 WEB_THREADS = env.int("FLOWFORGE_WEB_THREADS", default=16)
 DRAIN_SECONDS = env.float("FLOWFORGE_DRAIN_SECONDS", default=25.0)
 THAW_RATE = env.str("FLOWFORGE_THAW_RATE", default="20/s")  # of runs that a freeze has held back, unless it is said

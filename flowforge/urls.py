@@ -11,6 +11,7 @@ urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("v1/", include("flowforge.api.documents")),
+    path("v1/", include("flowforge.events.api.urls")),
     path("v1/", include("flowforge.projects.api.urls")),
     path("v1/", include("workflows.api.urls")),
     path("v1/", include("runs.api.urls")),

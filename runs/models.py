@@ -193,6 +193,8 @@ class StepRun(models.Model):
             ),
             # a run's nodes without the items of its maps: engine.store.steps.load_steps
             models.Index(fields=["run"], name="step_nodes", condition=Q(index=-1)),
+            # how many nodes run, and which, however many have ended: engine.store.steps
+            models.Index(fields=["run"], name="step_running", condition=Q(index=-1, status="running")),
             # the items that matter, however many have ended well: engine.store.items
             models.Index(
                 fields=["run", "node_id", "status"],

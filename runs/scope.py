@@ -1,8 +1,9 @@
 """What expressions see of a run: `inputs, steps, run, project, now`."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from flowforge.core.clock import isoformat
@@ -25,27 +26,43 @@ class Scoped(Protocol):
     created_at: datetime
 
 
-class ProjectScope(Mapping[str, Any]):
-    """`project`: its variables, read when they are first named."""
+class Lazy(Mapping[str, Any]):
+    """An object of the scope that is put together when an expression first names it: most name few."""
 
-    def __init__(self, project_id: uuid.UUID) -> None:
-        self._project_id = project_id
+    __slots__ = ("_load", "_values")
+
+    def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
+        self._load = load
         self._values: dict[str, Any] | None = None
 
-    def _load(self) -> dict[str, Any]:
+    def _loaded(self) -> dict[str, Any]:
         if self._values is None:
-            settings = projects.settings_of(self._project_id)
-            self._values = {"id": str(self._project_id), "variables": settings.get("variables", {})}
+            self._values = self._load()
         return self._values
 
     def __getitem__(self, key: str) -> Any:
-        return self._load()[key]
+        return self._loaded()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._load())
+        return iter(self._loaded())
 
     def __len__(self) -> int:
-        return len(self._load())
+        return len(self._loaded())
+
+
+def _run(run: Scoped) -> dict[str, Any]:
+    return {
+        "id": str(run.id),
+        "workflow_id": str(run.workflow_id),
+        "attempt": run.attempt,
+        "created_at": isoformat(run.created_at),
+        "metadata": run.metadata,
+        "trigger": run.trigger_type,
+    }
+
+
+def _project(project_id: uuid.UUID) -> dict[str, Any]:
+    return {"id": str(project_id), "variables": projects.settings_of(project_id).get("variables", {})}
 
 
 def scope_of(run: Scoped, steps: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -53,14 +70,7 @@ def scope_of(run: Scoped, steps: Mapping[str, Any], now: datetime) -> dict[str, 
     return {
         "inputs": run.inputs,
         "steps": steps,
-        "run": {
-            "id": str(run.id),
-            "workflow_id": str(run.workflow_id),
-            "attempt": run.attempt,
-            "created_at": isoformat(run.created_at),
-            "metadata": run.metadata,
-            "trigger": run.trigger_type,
-        },
-        "project": ProjectScope(run.project_id),
+        "run": Lazy(partial(_run, run)),
+        "project": Lazy(partial(_project, run.project_id)),
         "now": isoformat(now),
     }

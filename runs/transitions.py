@@ -17,6 +17,7 @@ from flowforge.core.errors import Conflict
 from flowforge.events.schemas import RUN_RETRIED, STEP_COMPLETED
 from flowforge.kernel.definition import Node
 from runs.models import Run, RunEvent, StepRun
+from runs.telling import tell_of
 
 RETRYABLE = ("failed", "cancelled")
 REPLAYED = "replayed"  # reason of a step.completed that another run's step has earned
@@ -91,7 +92,8 @@ def retry(
     if changed != 1:
         raise Conflict(detail="The run has been retried already.")
     data = {"status": status, "attempt": run.attempt + 1, "step_count": reset, "by": actor}
-    RunEvent.objects.create(run_id=run.id, seq=run.event_seq + 1, at=now, event=RUN_RETRIED, data=data)
+    event = RunEvent.objects.create(run_id=run.id, seq=run.event_seq + 1, at=now, event=RUN_RETRIED, data=data)
+    tell_of(run.project_id, [run], [event])
 
 
 def take_over(run: Run, steps: Iterable[StepRun], *, now: datetime) -> int:

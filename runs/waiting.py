@@ -9,8 +9,9 @@ from django.conf import settings
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from runs.models import Run
 
-FIRST_LOOK_SECONDS = 0.005
-LONGEST_LOOK_SECONDS = 0.25
+SHORTEST_PAUSE_SECONDS = 0.05 if settings.EMBEDDED else 0.002  # the only process is told: it need not look
+LONGEST_PAUSE_SECONDS = 0.25
+PAUSE_SHARE = 0.1  # of the time that has gone by: an end is seen late by a tenth of what it took, at most
 _SPARE_THREADS = 4  # of the web server's, kept free of callers who wait
 
 _waiters: dict[uuid.UUID, set[threading.Event]] = {}
@@ -57,14 +58,15 @@ def wait_until_ended(run_id: uuid.UUID, seconds: float) -> bool:
 
 def _look_until(run_id: uuid.UUID, event: threading.Event, deadline: float) -> bool:
     """The first look comes after the waiter is known: an end between the two is seen by one of them."""
-    pause = FIRST_LOOK_SECONDS
+    began = time.monotonic()
     while not _has_ended(run_id):
-        remaining = deadline - time.monotonic()
+        now = time.monotonic()
+        remaining = deadline - now
+        pause = min(max(SHORTEST_PAUSE_SECONDS, (now - began) * PAUSE_SHARE), LONGEST_PAUSE_SECONDS)
         if remaining <= 0 or _closing.is_set():
             return False
         if event.wait(min(pause, remaining)) and not _closing.is_set():
             return True
-        pause = min(pause * 2, LONGEST_LOOK_SECONDS)
     return True
 
 

@@ -44,10 +44,10 @@ class ScheduleAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     fields = (
-        *("id", "name", "workflow", "project", "shown_status", "when", "timezone", "coming"),
+        *("id", "name", "workflow", "project", "shown_status", "when", "timezone", "coming", "newest_decisions"),
         *("overlap", "catch_up", "catch_up_window", "jitter", "starts_at", "ends_at", "shown_inputs"),
         *("next_run_at", "last_run_at", "last_due_at", "shown_error", "quarantined_at"),
-        *("created_by", "created_at", "updated_at", "newest_decisions"),
+        *("created_by", "created_at", "updated_at"),
     )
     readonly_fields = fields
     commands = (

@@ -6,6 +6,8 @@ thing here, too: a due time that nobody looked at stays before the cursor, and t
 
 import logging
 import threading
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +20,7 @@ from schedules.services import backfills, firing, waiting
 
 LIMIT: Final = 500  # schedules that one round looks at
 MAX_HELPINGS: Final = 20  # of one schedule in a round, where its due times come in several
+MAX_FAILURES: Final = 3  # in a row
 SHORTEST_WAIT: Final = 0.005  # somebody else is at what is due: do not ask the database without a break
 SECOND: Final = timedelta(seconds=1)
 
@@ -35,22 +38,41 @@ class Round:
 
 def run_once(now: datetime, limit: int = LIMIT) -> Round:
     """Fire what is due, let go what has waited, go on with backfills."""
-    fired = fire_due(now, limit)
-    released = sum(waiting.release_next(schedule_id, now) for schedule_id in selectors.schedules_that_wait(limit))
-    backfilled = sum(backfills.go_on(backfill_id, now) for backfill_id in selectors.running_backfills(limit))
-    return Round(fired=fired, released=released, backfilled=backfilled)
+    return Round(
+        fired=fire_due(now, limit),
+        released=_each(selectors.schedules_that_wait(limit), lambda key: waiting.release_next(key, now)),
+        backfilled=_each(selectors.running_backfills(limit), lambda key: backfills.go_on(key, now)),
+    )
 
 
 def fire_due(now: datetime, limit: int = LIMIT) -> int:
     """Fire the schedules that are due; says how many runs have started."""
+    return _each(selectors.due_schedules(now, limit), lambda key: _fire(key, now))
+
+
+def _fire(schedule_id: uuid.UUID, now: datetime) -> int:
     started = 0
-    for schedule_id in selectors.due_schedules(now, limit):
-        for _ in range(MAX_HELPINGS):
-            found = firing.fire(schedule_id, now)
-            started += found.started
-            if not found.more:
-                break
+    for _ in range(MAX_HELPINGS):
+        found = firing.fire(schedule_id, now)
+        started += found.started
+        if not found.more:
+            break
     return started
+
+
+def _each(ids: Iterable[uuid.UUID], call: Callable[[uuid.UUID], int]) -> int:
+    """What they come to. One that the database refuses is passed over; several in a row: it is away, raises that."""
+    total = failures = 0
+    for key in ids:
+        try:
+            total += call(key)
+            failures = 0
+        except DatabaseError as error:
+            failures += 1
+            log.warning("schedules: %s: %s", key, error)
+            if failures == MAX_FAILURES:
+                raise
+    return total
 
 
 class Clockwork:

@@ -91,6 +91,7 @@ class Backfill(Row):
         RUNNING = "running"
         COMPLETED = "completed"  # each due time has its run, or was refused
         CANCELLED = "cancelled"
+        FAILED = "failed"  # nobody can say any more when its schedule is due
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="backfills")
     status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
@@ -107,7 +108,7 @@ class Backfill(Row):
     class Meta(Row.Meta):
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=["running", "completed", "cancelled"]), name="backfill_status_known"
+                condition=Q(status__in=["running", "completed", "cancelled", "failed"]), name="backfill_status_known"
             ),
         ]
         indexes = [

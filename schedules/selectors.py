@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from flowforge.api.caller import Caller
 from flowforge.core.errors import NotFound
 from flowforge.kernel.schedules import Standing
-from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.scoping import get_visible
 from runs.models import Run
 from schedules.constants import TRIGGER
@@ -44,9 +43,7 @@ def actor_of(schedule_id: uuid.UUID) -> str:
 
 def live_runs_of(schedule_id: uuid.UUID, actor: str | None = None) -> QuerySet[Run]:
     """Runs of its ticks (or, with `actor`, of a backfill) that have not ended."""
-    return Run.objects.filter(
-        trigger_id=str(schedule_id), created_by=actor or actor_of(schedule_id), finished_at=None
-    ).exclude(status__in=ENDED_RUN_STATUSES)
+    return Run.objects.filter(trigger_id=str(schedule_id), created_by=actor or actor_of(schedule_id), finished_at=None)
 
 
 def standing_of(schedule: Schedule) -> Standing:
@@ -67,7 +64,12 @@ def schedules_that_wait(limit: int) -> list[uuid.UUID]:
     """Schedules with a due time that waits, and no run that it could wait for."""
     waiting = decisions.waiting(TRIGGER).order_by("trigger_id").values_list("trigger_id", flat=True).distinct()
     ids = [uuid.UUID(text) for text in waiting[:limit]]
-    return [schedule_id for schedule_id in ids if not live_runs_of(schedule_id).exists()]
+    if not ids:
+        return []
+    actors = [actor_of(schedule_id) for schedule_id in ids]
+    live = Run.objects.filter(trigger_id__in=list(map(str, ids)), created_by__in=actors, finished_at=None)
+    busy = set(live.values_list("trigger_id", flat=True))
+    return [schedule_id for schedule_id in ids if str(schedule_id) not in busy]
 
 
 def running_backfills(limit: int) -> list[uuid.UUID]:

@@ -52,7 +52,11 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _clean_process(settings: object) -> None:
-    """Nothing that a process keeps (rate buckets, caches) passes from test to test; passwords are cheap to hash."""
+    """Nothing that a process keeps (rate buckets, caches) passes from test to test; passwords are cheap to hash.
+
+    Sinks remember for a second who listens: tests that are about them name them, the others count their statements.
+    """
+    settings.EVENT_SINKS = []  # type: ignore[attr-defined]  # as below
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]  # pytest-django's wrapper has no type for it
     cache.clear()
     rates.store.cache_clear()

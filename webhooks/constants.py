@@ -41,5 +41,9 @@ RETRY_AFTER: Final = (  # the wait before each further attempt: ten attempts ove
     timedelta(hours=20),
     timedelta(hours=24),
 )
+DELIVERIES_KEPT_FOR: Final = timedelta(days=30)
+MAX_REDELIVERED: Final = 10_000  # deliveries that one request sends again
+MAX_DESCRIPTION_LENGTH: Final = 2_000
 MAX_URL_LENGTH: Final = 2048
 MAX_PATTERNS: Final = 50
+PATTERN: Final = r"^(\*|[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,98}\*?)\Z"  # an event's name, or how several begin

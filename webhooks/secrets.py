@@ -1,7 +1,6 @@
 """Signing secrets: made, sealed at rest, opened to sign or verify with. Shown when they are made, and never again."""
 
 import base64
-import binascii
 import secrets
 from datetime import datetime
 from typing import Final
@@ -10,8 +9,8 @@ from django.conf import settings
 
 from flowforge.core.crypto import KeyRing, key_ring
 from webhooks.models import Secretive
+from webhooks.signatures import PREFIX
 
-PREFIX: Final = "whsec_"  # Standard Webhooks, "Signature scheme": base64 of 24 to 64 bytes follows
 _KEY_BYTES: Final = 32
 
 
@@ -33,15 +32,6 @@ def of(row: Secretive, now: datetime) -> list[str]:
     if row.old_secret_expires_at is not None and row.old_secret_expires_at > now:
         sealed.append(row.old_secret_ciphertext)
     return [_ring().unseal(each, context=_place(row)).decode() for each in sealed if each is not None]
-
-
-def standard_key(secret: str) -> bytes | None:
-    """The key that a Standard Webhooks secret stands for; None if it is none."""
-    try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return key if 24 <= len(key) <= 64 else None
 
 
 def _ring() -> KeyRing:

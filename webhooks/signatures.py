@@ -10,6 +10,7 @@
 """
 
 import base64
+import binascii
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from typing import Final
 
 from flowforge.core.errors import InvalidCredentials
 from webhooks import constants
-from webhooks.secrets import standard_key
 
+PREFIX: Final = "whsec_"  # of a secret of Standard Webhooks: base64 of 24 to 64 bytes follows
 _MAX_SIGNATURES: Final = 16  # in one header: each costs a comparison
 _MAX_ID_LENGTH: Final = 250
 
@@ -174,3 +175,12 @@ def signature_of(secret: str, *, message_id: str, timestamp: int, body: bytes) -
     key = standard_key(secret) or secret.encode()
     digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
     return "v1," + base64.b64encode(digest).decode()
+
+
+def standard_key(secret: str) -> bytes | None:
+    """The key that a Standard Webhooks secret stands for; None if it is none."""
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if 24 <= len(key) <= 64 else None

@@ -14,6 +14,7 @@ from unfold.paginator import InfinitePaginator
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import NotFound
+from flowforge.operating.commands import freezing, shown_freeze
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
 from flowforge.staff.pages import ReadOnlyAdmin
@@ -48,7 +49,7 @@ class WorkflowAdmin(ReadOnlyAdmin):
     ordering = ("-created_at", "-id")
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    fields = ("id", "created_at", "updated_at")
+    fields = ("id", "shown_freeze", "created_at", "updated_at")
     readonly_fields = fields
     commands = (
         Command(
@@ -69,6 +70,7 @@ class WorkflowAdmin(ReadOnlyAdmin):
             applies=lambda workflow: workflow.status != Workflow.Status.ACTIVE,
             icon="play_arrow",
         ),
+        *freezing("workflow"),
         Command(
             name="archive",
             title="Archive workflow",
@@ -109,6 +111,10 @@ class WorkflowAdmin(ReadOnlyAdmin):
     @admin.display(description="status", ordering="status")
     def shown_status(self, workflow: Workflow) -> SafeString:
         return shown.label(workflow.status)
+
+    @admin.display(description="freeze")
+    def shown_freeze(self, workflow: Workflow) -> str:
+        return shown_freeze(workflow)
 
     @display(description="tags", label=True)  # type: ignore[untyped-decorator]  # unfold has no types
     def shown_tags(self, workflow: Workflow) -> list[str]:

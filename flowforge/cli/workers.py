@@ -28,6 +28,7 @@ from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
 from flowforge.steps.process import protect_this_process
 from schedules.clockwork import Clockwork
+from webhooks.deliverer import deliverer
 
 log = logging.getLogger("flowforge.worker")
 
@@ -63,6 +64,9 @@ class Workers:
         pools.open_slots(self._threads)
         keeper.start()
         alarm.start()
+        if "default" in self._threads:  # where steps call other systems, webhooks are sent as well
+            deliverer.start()
+            bell.listen_for_deliveries(deliverer.ring)
         self._clockwork.start()
         self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
         self._idle = {
@@ -100,6 +104,7 @@ class Workers:
         self._clockwork.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
+        deliverer.stop(0.5)
         _wait_for_executions(5.0)
         celery_state.should_stop = True  # type: ignore[assignment]  # the stubs know its first value alone
         inproc.close()

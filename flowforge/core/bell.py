@@ -5,6 +5,7 @@ The web rings by name and on commit; it never imports the engine. Messages expir
 
 import logging
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from flowforge.core.failpoints import failpoint
 
 DRIVE = "flowforge.engine.drive"
 WORK = "flowforge.engine.work"
+DELIVER = "webhooks.deliver"
 CONTROL_QUEUE = "control"
 EXPIRES_SECONDS = 60
+DELIVERIES_RING_SECONDS = 0.2
 
 log = logging.getLogger("flowforge.bell")
 
@@ -31,6 +34,8 @@ _answer_here: list[Answer] = []
 _rescuers: list[Answer] = []
 _overdue: OrderedDict[uuid.UUID, None] = OrderedDict()  # runs whose hints may have been lost, the newest last
 _overdue_lock = threading.Lock()
+_deliverers: list[Callable[[], None]] = []
+_delivery_rung_at = 0.0
 
 
 def drive(run_id: uuid.UUID) -> None:
@@ -67,6 +72,27 @@ def work_now(run_id: uuid.UUID, queue: str, count: int = 1) -> None:
         count -= 1
     for _ in range(count):
         _send(WORK, [str(run_id), queue], queue)
+
+
+def deliver() -> None:
+    """Hint that there are webhooks to be sent, once the current transaction is committed."""
+    transaction.on_commit(_deliver_now)
+
+
+def listen_for_deliveries(listener: Callable[[], None]) -> None:
+    """Be told of those hints: this process sends webhooks, and none of them takes the way through the broker."""
+    _deliverers.append(listener)
+
+
+def _deliver_now() -> None:
+    """A hint wakes whoever hears it for all that is due: elsewhere one in a while is enough."""
+    global _delivery_rung_at  # noqa: PLW0603  one process rings one bell
+    if _deliverers:
+        for listener in _deliverers:
+            listener()
+    elif time.monotonic() - _delivery_rung_at >= DELIVERIES_RING_SECONDS:
+        _delivery_rung_at = time.monotonic()
+        _send(DELIVER, [], CONTROL_QUEUE)
 
 
 def listen(listener: Callable[[uuid.UUID], None]) -> None:

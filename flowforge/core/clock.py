@@ -6,8 +6,6 @@ far its clock is from the database's (`set_offset`), and `now()` is the database
 
 from datetime import UTC, datetime, timedelta
 
-ISO_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 _offset = timedelta(0)
 
 
@@ -26,4 +24,6 @@ def isoformat(moment: datetime | None) -> str | None:
     """`2026-01-01T12:00:00.123456Z`: always UTC, always six decimals."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).strftime(ISO_FORMAT)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"

@@ -31,11 +31,13 @@ from flowforge.engine.event_waits import listening, look_back
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.held import HeldRun
 from flowforge.engine.items import gather
+from flowforge.engine.journal import attempt_of
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store.admission import cancel_reason
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
+from flowforge.engine.telling import telling
 from flowforge.engine.timers import AGAIN_AFTER, alarm
 from flowforge.engine.turns import Perform, Turns, carry
 from flowforge.kernel.dispatch import dispatchable, held_back, is_sole, next_wake
@@ -179,7 +181,7 @@ class Drive(HeldRun):
     def _run_in_place(self, step: StepState) -> Turns[None]:
         """The only thing that this run can do now is this step: do it here."""
         row = self.journal.rows[step.key]
-        before = replace(row)
+        before = attempt_of(row)
         self.journal.start(row, clock.now(), self._lease_until())
         execution = Execution(self.run, self.plan, step.node, row)
         refused = execution.prepare(self.scope_of_step(step, row))
@@ -261,7 +263,11 @@ class Drive(HeldRun):
             wake_at=wake_at,
             unless_poked=unless_poked,
             unless_frozen=self.journal.begins,
-            along=self.places.along(self.state, self.journal.update, self.ending.along),
+            along=telling(
+                self.run,
+                self.journal.events,
+                self.places.along(self.state, self.journal.update, self.ending.along),
+            ),
         )
         failpoint("commit.after")
         self.listening += listening(self.journal.changed.values())

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 
 from flowforge.core.json import Json
+from flowforge.engine.outages import told_apart
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.steps.base import Published
 from flowforge.steps.wait_event import PREFIX
@@ -24,14 +25,15 @@ class ProjectEvents:
 
     def publish(self, *, event: str, payload: Mapping[str, Json], key: str) -> Published:
         """Once for each `key`, as long as events are kept."""
-        done = publish_event(
-            project_id=self._project_id,
-            name=event,
-            payload=payload,
-            source=self._source,
-            dedupe_key=f"step:{key}",  # clients' keys have another prefix: nobody can take this one before
-            window=None,
-        )
+        with told_apart():
+            done = publish_event(
+                project_id=self._project_id,
+                name=event,
+                payload=payload,
+                source=self._source,
+                dedupe_key=f"step:{key}",  # clients' keys have another prefix: nobody can take this one before
+                window=None,
+            )
         return Published(id=str(done.event.id), matched=done.matched, unclear=len(done.unclear))
 
 

@@ -17,6 +17,7 @@ from flowforge.engine import relatives
 from flowforge.engine.cache import Cached
 from flowforge.engine.event_waits import ProjectEvents
 from flowforge.engine.isolation import isolated, isolation_here
+from flowforge.engine.outages import DatabaseAway
 from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.presence import presence
@@ -156,7 +157,7 @@ class Execution:
     def _outcome(self) -> Outcome | None:
         try:
             return self.plan.step_type(self.node).run(self._context())
-        except StepCancelled:
+        except (StepCancelled, DatabaseAway):
             return None
         except BaseException as error:  # SystemExit too: sys.exit() in a step is not to end a thread of ours
             log.info("step %s of run %s raised", self.node.id, self.run.id, exc_info=True)

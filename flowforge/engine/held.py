@@ -63,11 +63,15 @@ class HeldRun:
                 state.maps[node.id] = map_state(run, state, node)
 
     def refresh(self) -> None:
-        """Someone has poked: read what may have changed of the live steps."""
+        """Someone has poked: read what may have changed of the live steps.
+
+        Not of those that have changed here, and are not written: whether they still may is for the commit to say.
+        """
         live = self.state.live
-        if not live:
+        others = [self.journal.rows[key].id for key in live if key not in self.journal.changed]
+        if not others:
             return
-        for row in step_store.load_these([self.journal.rows[key].id for key in live]):
+        for row in step_store.load_these(others):
             known = self.journal.rows[row.key]
             if (row.status, row.lease_token, row.lease_expires_at) != (
                 known.status,

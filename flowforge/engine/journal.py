@@ -1,6 +1,7 @@
 """One decision round on its way to the database: what changed of the run, its steps, and the events that tell it."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from flowforge.core import json
@@ -13,6 +14,8 @@ from flowforge.kernel.fingerprints import fingerprint_of
 from flowforge.kernel.runstate import RunChange, StepChange
 
 BEGINNINGS: Final = (RUN_STARTED, STEP_STARTED)
+_ATTEMPT = ("status", "attempt", "lease_token", "worker", "started_at", "lease_expires_at", "finished_at", "error")
+attempt_of = attrgetter(*_ATTEMPT)  # what `start` changes
 
 
 class Journal:
@@ -68,19 +71,10 @@ class Journal:
         self.changed[row.key] = row
         self.events.append(started_event(row, now))
 
-    def unstart(self, row: StepRow, before: StepRow) -> None:
-        """Take back a `start` that was not committed; its event is the newest."""
-        for name in (
-            "status",
-            "attempt",
-            "lease_token",
-            "worker",
-            "started_at",
-            "lease_expires_at",
-            "finished_at",
-            "error",
-        ):
-            setattr(row, name, getattr(before, name))
+    def unstart(self, row: StepRow, before: tuple[Any, ...]) -> None:
+        """Take back a `start` that was not committed; its event is the newest. `before`: `attempt_of` the row then."""
+        for name, value in zip(_ATTEMPT, before, strict=True):
+            setattr(row, name, value)
         self.events.pop()
 
     def settled(self, row: StepRow, events: list[EventRow], cost: float) -> None:

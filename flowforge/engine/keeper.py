@@ -24,6 +24,7 @@ from flowforge.engine.store import steps as step_store
 from flowforge.workers.constants import BEAT_SECONDS
 
 TICK_SECONDS = 0.1
+RESTS_AFTER_TICKS = 20
 FLUSH_AFTER_SECONDS = 0.25
 CANCEL_POLL_SECONDS = 0.5
 CLOCK_SYNC_SECONDS = 30.0
@@ -41,7 +42,7 @@ class Keeper:
         self._held_runs: dict[Execution, int] = {}  # in place: the run's lease token, renewed with the step's
         self._relievers: dict[Execution, Callable[[], None]] = {}
         self._thread: threading.Thread | None = None
-        self._stopping = False
+        self._stopping = self._is_resting = False
         self._next_poll = self._next_renewal = self._next_sync = 0.0
         bell.listen(self._hinted)
 
@@ -57,7 +58,7 @@ class Keeper:
                 self._held_runs[execution] = held_run
             if reliever is not None:
                 self._relievers[execution] = reliever
-            if len(self._executions) == 1:
+            if self._is_resting:  # else it comes round by itself: waking it for each short step costs more than those
                 self._wake.notify_all()
 
     def remove(self, execution: Execution) -> None:
@@ -117,6 +118,7 @@ class Keeper:
             clock.set_offset(maintenance.clock_offset())
 
     def _loop(self) -> None:
+        idle = 0  # ticks without an execution
         try:
             while not self._stopping:
                 try:
@@ -127,9 +129,10 @@ class Keeper:
                 except Exception:  # without a keeper all that runs here would be taken to be lost
                     log.exception("keeper: a tick failed")
                 with self._lock:
-                    idle = not self._executions
+                    idle = 0 if self._executions else idle + 1
+                    self._is_resting = idle > RESTS_AFTER_TICKS
                     if not self._stopping:
-                        self._wake.wait(BEAT_SECONDS if idle else TICK_SECONDS)
+                        self._wake.wait(BEAT_SECONDS if self._is_resting else TICK_SECONDS)
         finally:
             connections.close_all()
 

@@ -15,6 +15,7 @@ from django.db import transaction
 from flowforge.core.errors import Conflict, FlowForgeError, InvalidBody
 from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
+from flowforge.engine.outages import told_apart
 from flowforge.engine.outcomes import storable
 from flowforge.engine.store.children import EndedRun, ended_runs
 from flowforge.engine.store.rows import ClaimedRun, StepRow
@@ -52,7 +53,7 @@ def start_for_step(
     awaited: bool,
     start_key: str | None = None,
 ) -> str:
-    """Start the run that a step asks for. Raises StartRefused."""
+    """Start the run that a step asks for. Raises StartRefused, DatabaseAway."""
     start = Start(
         parent_run_id=run.id,
         workflow_id=workflow_id,
@@ -62,7 +63,8 @@ def start_for_step(
         awaited=awaited,
     )
     try:
-        child = start_child(start)
+        with told_apart():
+            child = start_child(start)
     except FlowForgeError as error:
         details: dict[str, Json] = {"errors": [fault.as_dict() for fault in error.faults]} if error.faults else {}
         code = "invalid_inputs" if isinstance(error, InvalidBody) else error.code

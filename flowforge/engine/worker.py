@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 
@@ -27,6 +28,7 @@ from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
+from flowforge.engine.telling import tell
 from flowforge.kernel.definition import Definition
 from flowforge.operating.selectors import engine_paused
 from runs.scope import scope_of
@@ -55,6 +57,7 @@ def work(run_id: uuid.UUID, queue: str) -> None:
             max_concurrency=plan.definition.config.max_concurrency,
             now=clock.now(),
             lease_seconds=settings.LEASE_SECONDS,
+            tell=partial(tell, run),
         )
         failpoint("claim.after")
         if not steps:
@@ -122,7 +125,11 @@ class Batch:
             return
         failpoint("result.before_commit")
         settlements = [self._settlement(row, result) for row, result in done if not result.dropped]
-        taken = step_store.settle_steps(self.run.id, settlements, clock.now()) if settlements else []
+        taken = (
+            step_store.settle_steps(self.run.id, settlements, clock.now(), tell=partial(tell, self.run))
+            if settlements
+            else []
+        )
         failpoint("result.after_commit")
         stopped = len(settlements) < len(done)
         if stopped or _concerns_driver(self.run, self.plan.definition, [each.row for each in taken]):

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import transaction
 from django.db.models import F
 
 from flowforge.core import clock
 from flowforge.core.json import Json
+from flowforge.events import sinks
 from flowforge.events.models import Event
+from flowforge.events.sinks import Happening
 
 DEDUPE_WINDOW: Final = timedelta(hours=24)
 KEPT_FOR: Final = timedelta(days=30)
@@ -42,17 +45,27 @@ def record_event(
     now = clock.now()
     event = Event(project_id=project_id, name=name, payload=dict(payload), source=source, created_at=now)
     event.dedupe_key = dedupe_key
-    if dedupe_key is None:
+    if not sinks.wanted(project_id, [name]):
+        return _store(event, window)
+    with transaction.atomic():  # the event and what sinks keep of it, or neither
+        recorded = _store(event, window)
+        if recorded.created:
+            sinks.tell(project_id, [Happening(event=name, at=now, data=event.payload)])
+    return recorded
+
+
+def _store(event: Event, window: timedelta | None) -> Recorded:
+    if event.dedupe_key is None:
         event.save(force_insert=True)
         return Recorded(event=event, created=True)
     for _ in range(_MAX_ROUNDS):
         Event.objects.bulk_create([event], ignore_conflicts=True)
-        holder = Event.objects.filter(project_id=project_id, dedupe_key=dedupe_key).first()
+        holder = Event.objects.filter(project_id=event.project_id, dedupe_key=event.dedupe_key).first()
         if holder is None:
             continue  # cleaned away between the two statements
-        if holder.id == event.id or window is None or holder.created_at > now - window:
+        if holder.id == event.id or window is None or holder.created_at > event.created_at - window:
             return Recorded(event=holder, created=holder.id == event.id)
-        Event.objects.filter(id=holder.id, dedupe_key=dedupe_key).update(dedupe_key=None)
+        Event.objects.filter(id=holder.id, dedupe_key=event.dedupe_key).update(dedupe_key=None)
     raise RuntimeError("an event's dedupe key keeps changing hands")
 
 

@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioF
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from flowforge.core import clock
+from flowforge.operating.commands import freezing, shown_freeze
 from flowforge.projects.models import ApiKey, Membership, Project, TokenFamily, User
 from flowforge.projects.services import keys, people, projects
 from flowforge.staff import shown
@@ -104,10 +105,11 @@ class ProjectAdmin(CommandedAdmin):
     list_filter_submit = True
     search_fields = ("name", "id")
     search_help_text = "Part of a name, or an id"
-    fields = ("name", "id", "shown_status", "shown_settings", "created_at", "updated_at")
+    fields = ("name", "id", "shown_status", "shown_freeze", "shown_settings", "created_at", "updated_at")
     readonly_fields = fields[1:]
     inlines = (MembershipInline,)
     commands = (
+        *freezing("project"),
         Command(
             name="archive",
             title="Archive project",
@@ -138,6 +140,10 @@ class ProjectAdmin(CommandedAdmin):
     @admin.display(description="status", ordering="status")
     def shown_status(self, project: Project) -> SafeString:
         return shown.label(project.status)
+
+    @admin.display(description="freeze")
+    def shown_freeze(self, project: Project) -> str:
+        return shown_freeze(project)
 
     @admin.display(description="settings")
     def shown_settings(self, project: Project) -> SafeString:

@@ -32,6 +32,8 @@ TONES: Final = {
     "late": "warning",
     "deferred": "info",
     "rejected": "danger",
+    "delivered": "success",
+    "dead": "danger",
 }
 _TO_THE_SECOND: Final = len("2026-01-01 00:00:00")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

@@ -45,6 +45,16 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Webhooks",
+                "separator": True,
+                "items": [
+                    _page("Inbound", "input", "webhooks.webhook"),
+                    _page("Calls", "call_received", "webhooks.call"),
+                    _page("Subscriptions", "outbound", "webhooks.subscription"),
+                    _page("Deliveries", "send", "webhooks.delivery"),
+                ],
+            },
+            {
                 "title": "People & keys",
                 "separator": True,
                 "items": [
@@ -58,7 +68,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page("Workers", "memory", "workers.worker"),
-                    _page("Beat", "metronome", "django_celery_beat.periodictask"),
+                    _page("Beat", "notifications", "django_celery_beat.periodictask"),
                 ],
             },
         ],

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
+from flowforge.core.errors import Fault
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, StepCancelled
-from flowforge.steps.values import EVENT_NAME
+from flowforge.steps.values import EVENT_NAME, RESERVED_DETAIL, is_reserved_event
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 
@@ -36,10 +37,18 @@ class Emit(BaseStep):
         },
     }
 
+    def check(self, config: Mapping[str, Any]) -> list[Fault]:
+        event = config.get("event")
+        if not isinstance(event, str) or not is_reserved_event(event):
+            return []
+        return [Fault(pointer="/event", code="reserved_event", detail=RESERVED_DETAIL)]
+
     def run(self, context: Context) -> Outcome:
         if context.cancel.is_set:
             raise StepCancelled(context.cancel.reason)
         event = context.config["event"]
+        if is_reserved_event(event):
+            return Failed(code="reserved_event", message=RESERVED_DETAIL, retryable=False)
         payload = json.sanitize(context.config.get("payload", {}))[0]
         size = len(json.dumps(payload))
         if size > MAX_PAYLOAD_BYTES:

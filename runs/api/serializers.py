@@ -9,7 +9,7 @@ from flowforge.api.serializers import StrictSerializer
 from flowforge.events.schemas import LOG_LEVELS, RUN_EVENTS
 from flowforge.kernel import durations
 from flowforge.kernel.states import RUN_STATUSES, STEP_STATUSES
-from flowforge.steps.values import EVENT_NAME
+from flowforge.steps.values import EVENT_NAME, RESERVED_DETAIL, is_reserved_event
 from runs.constants import INT32, MAX_BATCH, MAX_DEDUPE_KEY_LENGTH, MAX_REASON_LENGTH, MAX_WAIT_SECONDS
 
 
@@ -113,6 +113,11 @@ class PublishBody(StrictSerializer):
     project_id = serializers.UUIDField(
         required=False, allow_null=True, help_text="Of which project; a key's own, or a person's only one."
     )
+
+    def validate_event(self, name: str) -> str:
+        if is_reserved_event(name):
+            raise serializers.ValidationError(RESERVED_DETAIL, code="reserved_event")
+        return name
 
 
 class NoBody(StrictSerializer):

@@ -19,10 +19,12 @@ from flowforge.telemetry.trace import Trace
 from runs import gates
 from runs.constants import RING_BEFORE
 from runs.models import Run, RunEvent
+from runs.raw import insert_rows
 from runs.selectors import version_id_of
 from runs.services import conflicts, debounce
 from runs.services.dedupe import claim_keys, hand_over_key
 from runs.services.inputs import complete_inputs
+from runs.telling import tell_of
 from workflows.models import Workflow
 from workflows.selectors import definition_of
 
@@ -139,8 +141,10 @@ def start_runs(
         joined = _join(plan, items, drafts, new)
         new = [run for run in new if joined.get(run.id, run.id) == run.id]
         gates.line_up(new)
-        Run.objects.bulk_create(new)
-        RunEvent.objects.bulk_create([_created_event(run) for run in new])
+        events = [_created_event(run) for run in new]
+        insert_rows(new)
+        insert_rows(events)
+        tell_of(workflow.project_id, new, events)
         transaction.on_commit(_accepted)
         for run in new:
             if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE:

@@ -1,5 +1,6 @@
 """Backfills: the due times of a stretch of the past get their runs, a few at a time, until all have one."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from schedules.models import Backfill, Schedule
 from schedules.recurrences import recurrence_of
 from schedules.services.firing import trigger_of
 from schedules.services.starting import Start, StartResult, start_dues
-from workflows.models import TriggerDecision
+from workflows.models import TriggerDecision, Workflow
 from workflows.services.decisions import Decision, record_decisions
+
+log = logging.getLogger("flowforge.schedules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +59,38 @@ def start_backfill(*, schedule_id: uuid.UUID, span: Span, actor: str) -> Backfil
 @transaction.atomic
 def cancel_backfill(*, schedule_id: uuid.UUID, backfill_id: uuid.UUID) -> Backfill:
     """Start no more of its runs; those that live go on. Raises NotFound, Conflict (409) if it is over."""
-    cancelled = Backfill.objects.filter(pk=backfill_id, schedule_id=schedule_id, finished_at=None).update(
-        status=Backfill.Status.CANCELLED, finished_at=clock.now(), next_due_at=None
-    )
     found = selectors.get_backfill(schedule_id, backfill_id)
+    cancelled = _end(found.pk, Backfill.Status.CANCELLED, clock.now())
+    found.refresh_from_db()
     if not cancelled:
         raise Conflict(detail=f"The backfill is {found.status} already.")
     return found
 
 
-@transaction.atomic
 def go_on(backfill_id: uuid.UUID, now: datetime) -> int:
     """Start the next runs of a backfill, as many as may live at a time; says how many due times were done with.
 
-    The schedule's row is locked first, as ticks do: of a tick and a backfill with the same due time, one starts it.
+    While the workflow is paused it waits.
     """
+    found = Backfill.objects.select_related("schedule__workflow").filter(pk=backfill_id, finished_at=None).first()
+    if found is None or found.schedule.workflow.status == Workflow.Status.PAUSED or _room(found, found.schedule) <= 0:
+        return 0  # without a lock: who has nothing to do must not write
+    try:
+        return _go_on(backfill_id, now)
+    except ValueError as error:
+        log.warning("backfill %s: %s", backfill_id, error)
+        return _end(backfill_id, Backfill.Status.FAILED, now)
+
+
+@transaction.atomic
+def _go_on(backfill_id: uuid.UUID, now: datetime) -> int:
+    """The schedule's row is locked first, as ticks do: of a tick and a backfill with one due time, one starts it."""
     locked = Schedule.objects.select_related("workflow__project").filter(backfills=backfill_id)
     schedule = locked.select_for_update(of=("self",), skip_locked=True).first()
     backfill = Backfill.objects.select_for_update().filter(pk=backfill_id, finished_at=None).first()
     if schedule is None or backfill is None or backfill.next_due_at is None:
         return 0
-    at_once = BACKFILL_AT_ONCE if schedule.overlap == "allow" else 1
-    room = at_once - selectors.live_runs_of(schedule.pk, _actor(backfill)).count()
+    room = _room(backfill, schedule)
     if room <= 0:
         return 0
     found = list(islice(_dues(recurrence_of(schedule), backfill.next_due_at, backfill.to_at), room + 1))
@@ -85,6 +98,18 @@ def go_on(backfill_id: uuid.UUID, now: datetime) -> int:
     _tell(schedule, results, now)
     _move_on(backfill, found[room] if len(found) > room else None, results, now)
     return len(results)
+
+
+def _room(backfill: Backfill, schedule: Schedule) -> int:
+    """How many runs may begin."""
+    at_once = BACKFILL_AT_ONCE if schedule.overlap == "allow" else 1
+    return at_once - selectors.live_runs_of(schedule.pk, _actor(backfill)).count()
+
+
+def _end(backfill_id: uuid.UUID, status: Backfill.Status, now: datetime) -> int:
+    return Backfill.objects.filter(pk=backfill_id, finished_at=None).update(
+        status=status, finished_at=now, next_due_at=None
+    )
 
 
 def _checked(recurrence: Recurrence, span: Span, now: datetime) -> list[datetime]:

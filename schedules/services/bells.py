@@ -57,9 +57,14 @@ def mend(limit: int = 1000) -> int:
 
 
 def _seconds(schedule: Schedule) -> int:
+    """Of a row that is corrupted, too: it must not keep beat from starting."""
     if schedule.kind != "interval":
         return MINUTE
-    return min(max(round(length(schedule.every).total_seconds()), 1), MAX_SECONDS)
+    try:
+        every = length(schedule.every)
+    except ValueError:
+        return MINUTE
+    return min(max(round(every.total_seconds()), 1), MAX_SECONDS)
 
 
 def _interval(seconds: int) -> IntervalSchedule:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from flowforge.core.clock import isoformat
 from flowforge.core.errors import FlowForgeError
@@ -43,13 +43,14 @@ class Fired:
 def fire(schedule_id: uuid.UUID, now: datetime) -> Fired:
     """Look at one schedule; nothing happens if it isn't due, or if somebody else is at it.
 
-    Whatever is wrong with it is noted in its row, and hinders no other. Raises DatabaseError alone.
+    Whatever is wrong with it is noted in its row, and hinders no other. Raises OperationalError and InterfaceError
+    alone: a fault of the database is no schedule's.
     """
     try:
         with transaction.atomic():
             schedule = _lock_due(schedule_id, now)
             return Fired() if schedule is None else _tick(schedule, now)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001  a row that nobody can read must not stop the others
         _note_failure(schedule_id, error, now)

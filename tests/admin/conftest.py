@@ -17,6 +17,7 @@ from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page
+from webhooks.models import Call, Delivery, Subscription, Webhook
 from workflows.models import TriggerDecision, Workflow
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}"
@@ -36,6 +37,10 @@ class World:
     schedule: Schedule
     backfill: Backfill
     decision: TriggerDecision
+    webhook: Webhook
+    call: Call
+    subscription: Subscription
+    delivery: Delivery
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -50,6 +55,10 @@ class World:
             "schedules/schedule": self.schedule,
             "schedules/backfill": self.backfill,
             "workflows/triggerdecision": self.decision,
+            "webhooks/webhook": self.webhook,
+            "webhooks/call": self.call,
+            "webhooks/subscription": self.subscription,
+            "webhooks/delivery": self.delivery,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -79,6 +88,10 @@ def world(db: None) -> World:
         project=project, trigger_type="schedule", trigger_id=str(schedule.pk), decision="fired", reason="on_time",
         detail=EVIL, due_at=clock.now(), run_id=run.pk,
     )  # fmt: skip
+    webhook = Webhook.objects.create(project=project, workflow=workflow, name=EVIL, event_filter=EVIL, dedupe=EVIL)
+    subscription = Subscription.objects.create(
+        project=project, url=f"https://x/{EVIL}", events=[EVIL], description=EVIL
+    )
     return World(
         project=project,
         workflow=workflow,
@@ -90,7 +103,16 @@ def world(db: None) -> World:
         schedule=schedule,
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
-    )
+        webhook=webhook,
+        call=Call.objects.create(
+            webhook=webhook, decision="rejected", reason="invalid", detail=EVIL, event=EVIL, headers={EVIL: EVIL},
+            query={EVIL: EVIL}, body=EVIL.encode(),
+        ),
+        subscription=subscription,
+        delivery=Delivery.objects.create(
+            subscription=subscription, event=EVIL[:100], body=EVIL, status="dead", attempts=[{"body": EVIL}],
+        ),
+    )  # fmt: skip
 
 
 def _workflow(project: Project) -> Workflow:

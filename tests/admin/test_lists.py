@@ -21,9 +21,9 @@ QUERIES = {  # at most, session and person among them
     "runs/run list": 6,
     "runs/run page": 13,
     "workflows/workflow list": 6,
-    "workflows/workflow page": 8,
+    "workflows/workflow page": 11,
     "projects/project list": 5,
-    "projects/project page": 9,
+    "projects/project page": 12,
     "projects/user list": 5,
     "projects/apikey list": 5,
     "projects/apikey page": 6,
@@ -36,6 +36,14 @@ QUERIES = {  # at most, session and person among them
     "schedules/backfill page": 5,
     "workflows/triggerdecision list": 5,
     "workflows/triggerdecision page": 5,
+    "webhooks/webhook list": 5,
+    "webhooks/webhook page": 6,
+    "webhooks/call list": 6,
+    "webhooks/call page": 8,
+    "webhooks/subscription list": 5,
+    "webhooks/subscription page": 6,
+    "webhooks/delivery list": 6,
+    "webhooks/delivery page": 8,
 }
 Counter = Callable[[], CaptureQueriesContext]
 

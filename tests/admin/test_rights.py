@@ -17,6 +17,7 @@ Staff = Callable[..., Client]
 MODELS = (
     *("runs/run", "workflows/workflow", "projects/project", "projects/user", "projects/apikey", "workers/worker"),
     *("schedules/schedule", "schedules/backfill", "workflows/triggerdecision"),
+    *("webhooks/webhook", "webhooks/call", "webhooks/subscription", "webhooks/delivery"),
 )
 CONFIRMED = {"confirmed": "yes", "_form_submitted": "True"}
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from tests.bench import __main__ as command
 from tests.bench import limits, page
 from tests.bench.peers import registry
+from tests.bench.peers.environment import CannotInstall, Recipe, install
 from tests.bench.report import table
 from tests.bench.results import Measured, Results, load, merge
 from tests.bench.stacks import OnPostgres, OnSqlite
@@ -124,3 +125,20 @@ def test_it_rejects_a_page_without_marks(tmp_path: Path, monkeypatch: pytest.Mon
     page.PAGE.write_text("nothing\n")
     with pytest.raises(SystemExit, match="no single pair"):
         page.write("new")
+
+
+@pytest.mark.parametrize("name", ["figures", "growth", "corpus"])
+def test_the_page_has_all_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    copy = tmp_path / "benchmarks.md"
+    copy.write_text(page.PAGE.read_text())
+    monkeypatch.setattr(page, "PAGE", copy)
+    page.write("measured", name)
+    assert f"<!-- {name} -->\nmeasured\n<!-- /{name} -->" in copy.read_text()
+
+
+def test_a_peer_that_cannot_be_installed_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWFORGE_BENCH_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotInstall, match="npm is not on the PATH"):
+        install("nothing", Recipe(node=("nothing@1.0.0",)))
+    assert not (tmp_path / "nothing" / "installed.json").exists()

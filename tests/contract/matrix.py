@@ -16,7 +16,7 @@ from runs.models import FailureGroup, Run, StepRun
 from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.support.api import Answer, ApiClient
-from webhooks.models import Call, Webhook
+from webhooks.models import Call, Delivery, Subscription, Webhook
 from workflows.models import TriggerDecision, Workflow, WorkflowVersion
 
 PUBLIC: Final = "public"  # no credentials
@@ -30,8 +30,8 @@ _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
 ID_NAMES: Final = (
-    *("project", "workflow", "run", "step", "key", "failure", "event"),
-    *("schedule", "backfill", "webhook", "call"),
+    *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
+    *("webhook", "call", "subscription", "delivery"),
 )
 
 
@@ -50,7 +50,7 @@ def _reads(scope: str, *paths: str) -> dict[str, Operation]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    **_reads(PUBLIC, "/v1/schema", "/v1/docs", "/v1/problems", "/v1/problems/{code}"),
+    **_reads(PUBLIC, "/v1/schema", "/v1/docs", "/v1/problems", "/v1/problems/{code}", "/v1/events/schema"),
     "POST /v1/auth/token": Operation(scope=PUBLIC, body={"username": "a", "password": "b"}),
     "POST /v1/auth/token/refresh": Operation(scope=PUBLIC, body={"refresh": "x"}),
     "POST /v1/auth/token/revoke": Operation(scope=PUBLIC, body={"refresh": "x"}),
@@ -160,6 +160,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/webhooks/{webhook}/deliveries/{call}:replay": Operation(scope="webhooks:write", body={}),
     "POST /v1/webhooks/{webhook}/deliveries:replay": Operation(scope="webhooks:write", body={"filter": {}}),
     "POST /v1/webhooks/{webhook}/ingest": Operation(scope=SIGNED, body={}),
+    **_reads("webhooks:read", "/v1/subscriptions", "/v1/subscriptions/{subscription}"),
+    **_reads("webhooks:read", "/v1/subscriptions/{subscription}/deliveries", "/v1/deliveries/{delivery}"),
+    "POST /v1/subscriptions": Operation(
+        scope="webhooks:write", body={"url": "https://93.184.215.14/hooks", "events": ["*"]}
+    ),
+    "PATCH /v1/subscriptions/{subscription}": Operation(scope="webhooks:write", body={"description": "other"}),
+    "DELETE /v1/subscriptions/{subscription}": Operation(scope="webhooks:write"),
+    "POST /v1/subscriptions/{subscription}:test": Operation(scope="webhooks:write", body={}),
+    "POST /v1/subscriptions/{subscription}:rotate_secret": Operation(scope="webhooks:write", body={}),
+    "POST /v1/subscriptions/{subscription}:redeliver": Operation(
+        scope="webhooks:write", body={"since": "2026-01-01T00:00:00Z"}
+    ),
+    "POST /v1/deliveries/{delivery}:redeliver": Operation(scope="webhooks:write", body={}),
 }
 
 CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if operation.scope not in (PUBLIC, SIGNED)}
@@ -168,6 +181,7 @@ WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(I
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/api-keys",
     "POST /v1/events",
+    "POST /v1/subscriptions",
     "POST /v1/webhooks",
     "POST /v1/workflows",
     "POST /v1/workflows:import",
@@ -207,7 +221,12 @@ def make_place(project: Project) -> Place:
     backfill = factories.make_backfill(schedule=schedule)
     webhook = Webhook.objects.create(project=project, workflow=workflow, name="hook")
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
-    rows = (project, workflow, run, step, key, failure, event, schedule, backfill, webhook, received)
+    subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
+    delivery = Delivery.objects.create(
+        subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
+    )
+    work = (project, workflow, run, step, key, failure, event, schedule, backfill)
+    rows = (*work, webhook, received, subscription, delivery)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -234,6 +253,8 @@ def snapshot(project_id: str) -> list:
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
+        list(Subscription.objects.filter(**owned).order_by("pk").values()),
+        list(Delivery.objects.filter(subscription__project_id=project_id).order_by("pk").values()),
     ]
 
 

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from flowforge.engine.drivers import Drivers
 from flowforge.engine.pace import Pace
 from flowforge.engine.plan import plan_of
 from flowforge.engine.store import runs as run_store
+from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, RunUpdate
+from flowforge.engine.store.together import commit_together
 from runs.models import Run, StepRun
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
+from tests.support.clock import FrozenClock
 from tests.support.invariants import story_of, violations
 from tests.support.step_types import Effect, Gate
 
@@ -223,3 +227,28 @@ def test_a_pace_is_known_after_some_steps(flow: MakeFlow, db: None, monkeypatch:
     assert plan.pace.is_short(node), "once is no habit"
     plan.pace.took(node, 0.25)
     assert not plan.pace.is_short(node)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_old_lease_and_the_new_one_of_a_run_are_told_apart(
+    flow: MakeFlow, frozen_clock: FrozenClock, newest_first: bool
+) -> None:
+    """A thread was held up for longer than the lease, and was then given the run a second time: it has both."""
+    run = flow(nodes=[effect("only")]).start()
+    old = run_store.claim_run(run.pk, "held up", clock.now(), settings.LEASE_SECONDS)
+    frozen_clock.advance(settings.LEASE_SECONDS + 1)
+    new = run_store.claim_run(run.pk, "again", clock.now(), settings.LEASE_SECONDS)
+    assert old is not None
+    assert new is not None
+    order = [new, old] if newest_first else [old, new]
+    told = dict(
+        zip([each.lease_token for each in order], commit_together([nothing_new(r) for r in order]), strict=True)
+    )
+    assert isinstance(told[old.lease_token], LeaseLost)
+    assert isinstance(told[new.lease_token], Committed)
+
+
+def nothing_new(run: ClaimedRun) -> Commit:
+    until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    return Commit(run=run, update=RunUpdate(), steps=[], events=[], lease_until=until, release=False, wake_at=None)

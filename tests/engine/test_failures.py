@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flowforge.engine import driver
-from flowforge.engine.store import runs as run_store
+from flowforge.engine.store import writing
 from runs.models import FailureGroup
 from runs.services.failures import resolve_failure, retry_failure
 from runs.services.intents import cancel_run
@@ -67,7 +67,7 @@ def test_a_commit_that_fails_counts_nothing(flow: MakeFlow, monkeypatch: pytest.
     def die(*_: Any) -> None:
         raise RuntimeError("in the middle of the terminal commit")
 
-    monkeypatch.setattr(run_store, "count_failure", die)
+    monkeypatch.setattr(writing, "count_failure", die)
     driver.drive(run.pk)
     assert fresh(run).status == "running"
     assert not FailureGroup.objects.exists()

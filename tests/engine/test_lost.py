@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db.models import F
 
 from flowforge.core import bell as core_bell
 from flowforge.core import clock
@@ -23,6 +24,7 @@ from runs.models import Run, StepRun
 from tests.engine.conftest import Flow, chain, effect, events, fresh, step
 from tests.support.bells import Ring
 from tests.support.clock import FrozenClock
+from tests.support.invariants import story_of, violations
 from tests.support.step_types import Effect
 
 pytestmark = pytest.mark.django_db
@@ -205,13 +207,8 @@ def test_a_step_in_place_that_was_lost_is_done_again(
 ) -> None:
     made = flow(nodes=[effect("only", value="done")])
     run = made.start()
-
-    def die(name: str) -> None:
-        if name == "step.after_effect":
-            raise SystemExit  # as a killed process: nothing is written after this
-
     with monkeypatch.context() as patched:
-        patched.setattr(execution, "failpoint", die)
+        patched.setattr(execution, "failpoint", die_after_the_effect)
         with pytest.raises(SystemExit):
             driver.drive(run.pk)
     assert StepRun.objects.get(pk=step_id(run.pk, "only")).status == "running"
@@ -219,3 +216,33 @@ def test_a_step_in_place_that_was_lost_is_done_again(
     driver.drive(run.pk)
     assert fresh(run).status == "completed"
     assert step(run, "only").attempt == 1
+
+
+def test_a_loss_is_told_once_though_someone_pokes(
+    flow: MakeFlow, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hint comes while the step that was lost is about to begin again: its start is put off, its loss is not new."""
+    made = flow(nodes=[effect("only")])
+    run = made.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(execution, "failpoint", die_after_the_effect)
+        with pytest.raises(SystemExit):
+            driver.drive(run.pk)
+    frozen_clock.advance(settings.LEASE_SECONDS + 1)
+    poked: list[str] = []
+
+    def poke(name: str) -> None:
+        if name == "commit.before" and not poked:
+            poked.append(name)
+            Run.objects.filter(pk=run.pk).update(pokes=F("pokes") + 1)
+
+    monkeypatch.setattr(driver, "failpoint", poke)
+    driver.drive(run.pk)
+    assert poked
+    assert events(fresh(run), "only") == ["step.started", "step.retrying", "step.started", "step.completed"]
+    assert violations([story_of(fresh(run))]) == []
+
+
+def die_after_the_effect(name: str) -> None:
+    if name == "step.after_effect":
+        raise SystemExit  # as a killed process: nothing is written after this

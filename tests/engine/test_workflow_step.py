@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from flowforge.core import clock
-from flowforge.engine import driver, timers, worker
+from flowforge.engine import driver, relatives, timers, worker
 from flowforge.engine.store.rows import LeaseLost
 from flowforge.projects.models import Project
 from runs.models import Run
@@ -45,6 +46,34 @@ def test_it_works(flow: MakeFlow) -> None:
     assert (started.inputs, started.depth, started.awaited) == ({"n": 20}, 1, True)
     assert started.trace_id == run.trace_id
     assert events(run, "call") == ["step.started", "step.waiting", "step.completed"]
+
+
+def test_an_outage_of_the_database_is_no_failure_of_the_step(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step may be tried once; its connection is cut while it starts its child."""
+    made = flow(nodes=[calling(flow(nodes=[effect("only")]).workflow, retry={"max_attempts": 1})])
+    cut = [OperationalError("the connection is closed")]
+    start_child = lineage.start_child
+
+    def away(start: lineage.Start) -> uuid.UUID:
+        if cut:
+            raise cut.pop()
+        return start_child(start)
+
+    monkeypatch.setattr(relatives, "start_child", away)
+    run = made.run()
+    assert run.status == "completed"
+    assert step(run, "call").attempt == 1
+    assert events(run, "call") == ["step.started", "step.retrying", "step.started", "step.waiting", "step.completed"]
+
+
+def test_a_fault_of_the_step_is_told_from_an_outage(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(_: lineage.Start) -> uuid.UUID:
+        raise OperationalError("no such table: x")
+
+    monkeypatch.setattr(relatives, "start_child", wrong)
+    run = flow(nodes=[calling(flow(nodes=[effect("only")]).workflow, retry={"max_attempts": 1})]).run()
+    assert run.status == "failed"
+    assert step(run, "call").error["code"] == "step_error"
 
 
 def test_it_rejects_a_workflow_that_is_not_there(flow: MakeFlow, other_project: Project) -> None:

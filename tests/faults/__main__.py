@@ -15,7 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from tests.faults import world
-from tests.faults.profiles import PROFILES, STACKS, Trial
+from tests.faults.profiles import PROFILES, STACKS, Playable
 from tests.faults.report import Line, Report
 from tests.faults.world import StackName
 
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def run_stack(
     stack: StackName,
-    chosen: Sequence[Trial],
+    chosen: Sequence[Playable],
     seed: int,
     report: Report,
     stop_at: float = float("inf"),
@@ -69,7 +69,7 @@ def run_stack(
             print(f"\n!!! NOT TESTED: {stack}: {reason}\n", flush=True)
 
 
-def _one(found: world.World, scenario: Trial, seed: int) -> Line:
+def _one(found: world.World, scenario: Playable, seed: int) -> Line:
     began = time.monotonic()
     verdict = scenario.run(found, seed)
     seconds = time.monotonic() - began
@@ -80,7 +80,7 @@ def _leave(number: int, _: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _is_wanted(scenario: Trial, only: str) -> bool:
+def _is_wanted(scenario: Playable, only: str) -> bool:
     wanted = [each.strip() for each in only.split(",") if each.strip()]
     return not wanted or any(each == scenario.name or each in scenario.faults.split() for each in wanted)
 

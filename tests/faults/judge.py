@@ -23,6 +23,7 @@ class Verdict:
 
     violations: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    histories: list[str] = field(default_factory=list)  # of runs that are violated
     recoveries: list[float] = field(default_factory=list)  # seconds from a death to the next start of what it held
 
 
@@ -56,6 +57,7 @@ class Judge:
                 found.violations += part()
         for part in (self._ledger, self._no_effect_after_the_end):
             found.violations += part()
+        found.histories = [self._history(story) for story in self._stories if story.run.id in str(found.violations)]
         found.recoveries = sorted(self._recoveries())
         self._count(found.counts)
         return found
@@ -161,6 +163,17 @@ class Judge:
             late = max((effect.at - end for effect in effects if effect.pid not in held_up), default=0.0)
             if late > STOP_SECONDS:
                 yield f"run {story.run.id} step {step.node_id}: an effect {late:.1f} s after it was {story.run.status}"
+
+    def _history(self, story: Story) -> str:
+        """All that is known of a run, for whoever has to find out."""
+        nodes = {step.id: f"{step.node_id}[{step.index}]" for step in story.steps}
+        lines = [f"run {story.run.id}, {story.run.status}"]
+        lines += [
+            f"  {event.seq} {event.at:%H:%M:%S.%f} {event.event} {nodes.get(event.step_id or '', '')} {event.data}"
+            for event in story.events
+        ]
+        lines += [f"  {effect}" for step in story.steps for effect in self._effects.get(step.id, ())]
+        return "\n".join(lines)
 
     # --- figures -----------------------------------------------------------------------------------------------------
 

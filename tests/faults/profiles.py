@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from tests.faults import nemesis
+from tests.faults import nemesis, races, trials
 from tests.faults.judge import Verdict
 from tests.faults.nemesis import fail_at, hold_up_worker, kill_at
 from tests.faults.scenarios import Scenario
+from tests.faults.trials import Trial
 from tests.faults.world import StackName, World
 
 LEASES_OVER = 20.0  # seconds; a lease lasts 8
@@ -20,7 +21,7 @@ KILLED_AT = (
 )
 
 
-class Trial(Protocol):
+class Playable(Protocol):
     """What can be run: a scenario, or something of its own kind."""
 
     name: str
@@ -29,7 +30,7 @@ class Trial(Protocol):
     def run(self, world: World, seed: int) -> Verdict: ...
 
 
-def smoke(stack: StackName) -> list[Trial]:
+def smoke(stack: StackName) -> list[Playable]:
     """A little of everything, in under a minute a stack."""
     kills = [nemesis.kill_worker, kill_at("step.after_effect"), kill_at("commit.after")]
     if stack == "rabbitmq":
@@ -54,29 +55,41 @@ def smoke(stack: StackName) -> list[Trial]:
     return [Scenario(name="smoke", faults="F2 F4 F5 F6 F10 F11", strikes=strikes, expected=least)]
 
 
-def standard(stack: StackName) -> list[Trial]:
+def standard(stack: StackName) -> list[Playable]:
     if stack == "rabbitmq":
         strikes = [nemesis.cut_rabbitmq, nemesis.delete_queues] * 5
         return [Scenario(name="rabbitmq", faults="F7", strikes=strikes, expected={"broker connections cut": 5})]
-    found: list[Trial] = [
+    found: list[Playable] = [
         Scenario(name="calm", faults="none", seconds=8, programs=24),
-        Scenario(name="workers killed", faults="F2", strikes=[nemesis.kill_worker] * 5, expected={"kills": 5}),
+        Scenario(name="workers killed", faults="F2", strikes=[nemesis.kill_worker] * 4, rate=4, expected={"kills": 4}),
         Scenario(name="killed at failpoints", faults="F10 F11", strikes=[kill_at(name) for name in KILLED_AT]),
         Scenario(name="raised at failpoints", faults="F11", strikes=_each("raise"), pause=(0.1, 0.4)),
         Scenario(name="slow at failpoints", faults="F11", strikes=_each("sleep=0.6"), pause=(0.1, 0.4)),
         Scenario(name="hints doubled", faults="F8", hints="copies=3", seconds=12, expected={"hints doubled": 300}),
         Scenario(name="hints lost", faults="F9", hints="drop=0.3", seconds=8, expected={"hints dropped": 50}),
         Scenario(name="all hints lost", faults="F9", hints="drop=1", seconds=8, rate=3),
-        Scenario(name="gentle restarts", faults="F20", strikes=[nemesis.restart_gently] * 2),
+        Scenario(name="gentle restarts", faults="F20", strikes=[nemesis.restart_gently], rate=4),
+        Trial(name="step processes killed", faults="F1", body=trials.step_processes_killed),
+        Trial(name="changed under way", faults="F21", body=trials.changed_under_way),
+        Trial(name="hangs", faults="F15", body=trials.hangs),
+        Trial(name="cancel or finish", faults="F23", body=races.cancel_or_finish),
+        Trial(name="approve or reject", faults="F23", body=races.approve_or_reject),
+        Trial(name="retry or cancel", faults="F23", body=races.retry_or_cancel),
+        Trial(name="poison", faults="F14", body=trials.poison),
     ]
-    return found + (_fleet() if stack == "fleet" else [])
+    return found + (_fleet() if stack == "fleet" else _embedded())
+
+
+def _embedded() -> list[Playable]:
+    held = [nemesis.hold_sqlite(6)] * 2
+    return [Scenario(name="database held", faults="F17", strikes=held, expected={"database locked": 2})]
 
 
 def _each(action: str) -> Sequence[nemesis.Strike]:
     return [fail_at(name, action) for name in KILLED_AT]
 
 
-def _fleet() -> list[Trial]:
+def _fleet() -> list[Playable]:
     broker = [
         *(nemesis.kill_valkey, nemesis.flush_valkey, nemesis.cut_valkey, nemesis.pause_valkey),
         *(nemesis.freeze_valkey, nemesis.flush_valkey, nemesis.kill_valkey, nemesis.cut_valkey),
@@ -88,8 +101,8 @@ def _fleet() -> list[Trial]:
         Scenario(
             name="database restarts",
             faults="F5",
-            strikes=[nemesis.restart_postgres] * 4,
-            expected={"database restarts": 4},
+            strikes=[nemesis.restart_postgres] * 3,
+            expected={"database restarts": 3},
         ),
         Scenario(
             name="database sessions ended",

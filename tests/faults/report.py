@@ -29,6 +29,8 @@ class Report:
         print(f"  {line.name:<28} {self._cells(line)}", flush=True)
         for each in found[:SHOWN]:
             print(f"    VIOLATION {each[:1500]}", flush=True)
+        for each in line.verdict.histories[:HISTORIES]:
+            print(each, flush=True)
 
     @property
     def violations(self) -> int:
@@ -70,6 +72,7 @@ class Report:
         )
 
 
+HISTORIES = 3  # of violated runs, that are printed
 _TOTALS = ("runs", "steps", "effects", "effects done again", "steps lost and taken over", "steps handed back")
 _HEADINGS = f"{'ok/no/unsure':>12} {'runs':>6} {'steps':>6} {'lost/agn':>9} {'pois':>4} {'recov. s':>11} {'viol':>4}"
 

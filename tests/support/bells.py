@@ -26,7 +26,8 @@ class BellRecorder:
 
     def send(self, name: str, args: list[str], queue: str) -> None:
         """Has the signature of flowforge.core.bell's own sender, whose place it takes."""
-        self.rings.append(Ring(name=name, run_id=uuid.UUID(args[0]), queue=queue))
+        if args:  # else of no run: that there are webhooks to be sent
+            self.rings.append(Ring(name=name, run_id=uuid.UUID(args[0]), queue=queue))
 
     @property
     def driven(self) -> list[uuid.UUID]:

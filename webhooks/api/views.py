@@ -14,6 +14,7 @@ from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
 from flowforge.core.errors import Fault, InvalidBody, InvalidQuery
+from flowforge.operating.views import SteeringViews
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import get_visible
 from flowforge.projects.selectors import resolve_project
@@ -116,7 +117,7 @@ class WebhookViewSet(ApiViewSet):
         return present.webhook(row, self.request.build_absolute_uri("/").rstrip("/"))
 
 
-class CallViewSet(ApiViewSet):
+class CallViewSet(SteeringViews):
     """`/v1/webhooks/{id}/deliveries`, and replaying them."""
 
     scopes = {"list": READ, "replay": WRITE, "replay_many": WRITE}

@@ -12,6 +12,7 @@ from flowforge.projects.models import Project
 from flowforge.projects.selectors import require_active
 from webhooks import constants, rules, secrets
 from webhooks.models import Webhook
+from webhooks.signatures import standard_key
 from workflows.models import Workflow
 
 Check = Callable[[Webhook], None]  # raises to stop (If-Match); called under the lock
@@ -76,7 +77,7 @@ def _locked(webhook: Webhook) -> Webhook:
 
 def _check(given: Mapping[str, Any], scheme: str, secret: str | None) -> None:
     faults = rules.faults_of(given)
-    if secret is not None and scheme == constants.STANDARD and secrets.standard_key(secret) is None:
+    if secret is not None and scheme == constants.STANDARD and standard_key(secret) is None:
         detail = "A secret of this scheme is whsec_ and the base64 of 24 to 64 bytes."
         faults.append(Fault(pointer="/secret", code="invalid", detail=detail))
     if faults:

@@ -16,9 +16,10 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from flowforge.api import rates
 from flowforge.core import clock, json
-from flowforge.core.errors import Conflict, FlowForgeError, IdempotencyKeyReused, InvalidBody
+from flowforge.core.errors import Conflict, FlowForgeError, IdempotencyKeyReused, InvalidBody, Unavailable
 from flowforge.core.json import Json
 from flowforge.core.recent import Recent
+from flowforge.operating.selectors import require_engine
 from runs.services import Started, Trigger, start_run
 from webhooks import constants, rules
 from webhooks.incoming import Incoming
@@ -69,6 +70,7 @@ def receive_call(*, webhook: Webhook, incoming: Incoming, proof: Proof) -> Recei
     earlier = _earlier(webhook, incoming, proof, now)
     if earlier is not None:
         return _repeat(webhook, incoming, proof, earlier)
+    _require_engine(webhook, incoming)
     try:
         return _take(_draft(webhook, incoming, proof, now), webhook, incoming)
     except IntegrityError:
@@ -76,6 +78,15 @@ def receive_call(*, webhook: Webhook, incoming: Incoming, proof: Proof) -> Recei
         if earlier is None:
             raise
         return _repeat(webhook, incoming, proof, earlier)
+
+
+def _require_engine(webhook: Webhook, incoming: Incoming) -> None:
+    """During maintenance nothing starts (503). Not every sender tries again: what it sent is kept, to be replayed."""
+    try:
+        require_engine()
+    except Unavailable as error:
+        note_rejection(webhook=webhook, incoming=incoming, error=error, keep_body=True)
+        raise
 
 
 def replay_call(*, call: Call, version: int | None = None, actor: str) -> Receipt:

@@ -6,6 +6,7 @@ checked when it was made. Redirects are followed only where asked for, each hop 
 neither proxies nor .netrc are read, and no cookie is kept: all callers share the connections.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ _DEFAULT_HEADERS: Final = {"accept": "*/*", "accept-encoding": "gzip, deflate", 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEP_ALIVE_SECONDS: Final = 15.0
 _MAX_IDLE_CONNECTIONS: Final = 20
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +49,7 @@ class Outgoing:
     timeout_seconds: float = 30.0  # for all of it: resolving, connecting, redirects, the last byte
     max_bytes: int = DEFAULT_MAX_BYTES  # of the answer's body, after decompression
     follow_redirects: bool = False  # for GET and HEAD
+    cut_short: bool = False  # of a larger or slower body keep what has come, as it came, rather than refuse the answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,16 +83,29 @@ class Egress:
     """A client with one address policy and a pool of connections; safe to share between threads."""
 
     def __init__(self, policy: AddressPolicy, resolve: Resolve = resolve) -> None:
+        self._backend = Backend(policy, resolve)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=httpcore2.default_ssl_context(),
             max_connections=None,  # as many as there are threads that call
             max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
             keepalive_expiry=_KEEP_ALIVE_SECONDS,
-            network_backend=Backend(policy, resolve),
+            network_backend=self._backend,
         )
 
     def close(self) -> None:
         self._pool.close()
+
+    def check(self, text: str, timeout_seconds: float = 3.0) -> None:
+        """Raises EgressError unless this URL may be called, as far as can be said without calling it.
+
+        Its name is resolved, which takes the network: not within a transaction.
+        """
+        url = checked_url(text)
+        token = current_call.set(Call(timeout_seconds))
+        try:
+            self._backend.check(url.host, url.port or _PORTS[url.scheme])
+        finally:
+            current_call.reset(token)
 
     def send(self, outgoing: Outgoing, cancel: Cancellable | None = None) -> Answer:
         """Make the call. Any status is an answer. Raises EgressError."""
@@ -126,7 +142,9 @@ class Egress:
             return Answer(
                 status=response.status_code,
                 headers=dict(response.headers.items()),
-                body=_bounded(response, outgoing.max_bytes),
+                body=_beginning(response, outgoing.max_bytes)
+                if outgoing.cut_short
+                else _bounded(response, outgoing.max_bytes),
                 url=str(url),
                 encoding=response.charset_encoding,
             )
@@ -229,6 +247,17 @@ def _counted(response: httpx2.Response, max_bytes: int) -> Iterator[bytes]:
 def _translated_chunks(host: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     with _translated(host):
         yield from chunks
+
+
+def _beginning(response: httpx2.Response, max_bytes: int) -> bytes:
+    """As much of the body as comes in time, at most `max_bytes`; the status has said what matters. Not decompressed."""
+    body = bytearray()
+    with contextlib.suppress(EgressTimeout, httpcore2.NetworkError, httpcore2.ProtocolError):
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) >= max_bytes:
+                break
+    return bytes(body[:max_bytes])
 
 
 @contextmanager

@@ -41,12 +41,15 @@ class Backend(httpcore2.NetworkBackend):
         local_address: str | None = None,  # noqa: ARG002  never given
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002  never given
     ) -> httpcore2.NetworkStream:
-        call = current_call.get()
-        addresses = self._addresses(host, port, call)
+        return Stream(_connect(host, port, self.check(host, port), current_call.get()))
+
+    def check(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host that may be called. Raises EgressRefused, ConnectionFailed where there are none."""
+        addresses = self._addresses(host, port, current_call.get())
         refusal = self._policy.refusal(host, port, addresses)
         if refusal is not None:
             raise EgressRefused(detail=refusal)
-        return Stream(_connect(host, port, addresses, call))
+        return addresses
 
     def _addresses(self, host: str, port: int, call: Call) -> Sequence[str]:
         try:

@@ -57,6 +57,7 @@ class ClaimedRun:
     rate_key: str | None
     queued_in: str | None  # the id of a gate
     queued_at: datetime | None
+    leased_until: datetime | None  # or later, as the keeper has extended it
     run_limit: int | None  # the project's `max_concurrent_runs`
 
 

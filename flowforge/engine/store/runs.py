@@ -7,48 +7,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 
-from flowforge.engine.store.at_once import AtOnce, commit_at_once, statement_of
-from flowforge.engine.store.failures import count_failure
-from flowforge.engine.store.holds import HOLDING, IS_FROZEN, is_held
-from flowforge.engine.store.rows import (
-    ClaimedRun,
-    Commit,
-    Committed,
-    EventRow,
-    LeaseLost,
-    Poked,
-    RunUpdate,
-    StaleState,
-    StepRow,
-    Wishes,
-)
-from flowforge.engine.store.sql import (
-    insert_many,
-    is_postgres,
-    json_in,
-    json_out,
-    time_in,
-    time_out,
-    uuid_in,
-    uuid_out,
-    write,
-)
-from flowforge.kernel.states import ENDED_RUN_STATUSES
+from flowforge.engine.store.at_once import commit_at_once
+from flowforge.engine.store.holds import HOLDING, is_held
+from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, Wishes
+from flowforge.engine.store.sql import is_postgres, json_out, time_in, time_out, uuid_in, uuid_out, write
+from flowforge.engine.store.writing import at_once, commit_in_turn
 
 _LIVE = "('pending', 'running', 'waiting', 'paused')"
-_JSON_COLUMNS = frozenset({"outputs", "error"})
-_TIME_COLUMNS = frozenset(
-    {"started_at", "finished_at", "deadline_at", "wake_at", "key_held_since", "queued_at", "held_at"}
-)
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
     "pokes, lease_token, event_seq, parent_run_id, awaited, priority, expires_at, "
     "concurrency_key, key_held_since, rate_key, queued_in, queued_at, "
     "(SELECT settings ->> 'max_concurrent_runs' FROM projects_project WHERE projects_project.id = runs_run.project_id)"
-    f", held_at, thawed_at, {HOLDING}"
+    f", held_at, thawed_at, {HOLDING}, lease_expires_at"
 )
 
 _CLAIM = """
@@ -57,23 +30,6 @@ _CLAIM = """
     RETURNING {columns}
 """
 _POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LIVE} AND lease_expires_at > %s"
-
-_STEP_COLUMNS = (
-    "id", "run_id", "index", "node_id", "position", "max_attempts", "priority", "queue",
-    "status", "attempt", "error", "branch", "waits_for", "then", "sanitized", "worker", "available_at", "started_at",
-    "finished_at", "deadline_at", "lease_token", "lease_expires_at", "lost_count", "items", "inputs", "output",
-)  # fmt: skip
-_STATE = _STEP_COLUMNS[8:-3]
-# a row that was read has left its items, inputs and output in the database: they are written when there are new ones
-_UPDATE_STEP = (
-    "UPDATE runs_steprun SET "
-    + ", ".join(f'"{column}" = %s' for column in _STATE)
-    + ", items = COALESCE(%s, items), inputs = COALESCE(%s, inputs){output}"
-    + " WHERE id = %s AND status = %s AND lease_token = %s"
-)
-_UPDATE_STATE = _UPDATE_STEP.format(output="")
-_UPDATE_RESULT = _UPDATE_STEP.format(output=", output = %s")
-_EVENT_COLUMNS = ("run_id", "seq", "at", "event", "step_id", "data")
 
 
 def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
@@ -125,7 +81,7 @@ def write_commit(asked: Commit) -> tuple[Any, ...] | None:
         row = commit_at_once(at_once(asked))
     else:
         with write() as cursor:
-            row = commit_in_turn(cursor, asked)
+            [row] = commit_in_turn(cursor, [asked])
     if row is not None and asked.along is not None:
         asked.along()
     return row
@@ -140,7 +96,7 @@ def committed(asked: Commit, row: tuple[Any, ...] | None) -> Committed:
     seq, pokes, cancel, pause, lease = row[:5]
     for step in asked.steps:
         step.stored = (step.status, step.lease_token)
-    run.event_seq = seq
+    run.event_seq, run.leased_until = seq, time_out(lease)
     return Committed(
         pokes=pokes, released=lease is None, cancel_requested=cancel is not None, pause_requested=pause is not None
     )
@@ -177,17 +133,6 @@ def give_back(run: ClaimedRun, wake_at: datetime) -> None:
             "WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL",
             [time_in(wake_at), uuid_in(run.id), run.lease_token],
         )
-
-
-def append_events(cursor: CursorWrapper, run_id: uuid.UUID, events: Sequence[EventRow], extra: RunUpdate) -> None:
-    """Append events (and count) inside a transaction that has locked the run's row already."""
-    sets, values = _run_sets(extra)
-    cursor.execute(
-        f"UPDATE runs_run SET event_seq = event_seq + %s{sets} WHERE id = %s RETURNING event_seq",
-        [len(events), *values, uuid_in(run_id)],
-    )
-    (seq,) = cursor.fetchone()
-    _insert_events(cursor, run_id, seq - len(events), events)
 
 
 def renew_runs(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None:
@@ -248,66 +193,10 @@ def claimed_run(row: tuple[Any, ...]) -> ClaimedRun:
         queued_in=row[26],
         queued_at=time_out(row[27]),
         run_limit=None if row[28] is None else int(row[28]),
+        leased_until=time_out(row[33]),
         held_at=time_out(row[29]),
         frozen=is_held(row[31], row[32], held_at=row[29], started_at=row[12], thawed_at=row[30]),
     )
-
-
-def commit_in_turn(cursor: CursorWrapper, asked: Commit) -> tuple[Any, ...] | None:
-    """Statement by statement: within one process they cost little more than their work."""
-    run = asked.run
-    cursor.execute(*_run_update(asked))
-    row: tuple[Any, ...] | None = cursor.fetchone()
-    if row is not None:
-        _write_steps(cursor, run.id, asked.steps)
-        _insert_events(cursor, run.id, row[0] - len(asked.events), asked.events)
-        if asked.update.failure is not None:
-            count_failure(cursor, run, asked.update.failure)
-    return row
-
-
-def at_once(asked: Commit) -> AtOnce:
-    """The same as one statement."""
-    update, values = _run_update(asked)
-    rows = [(_step_values(asked.run.id, step), step) for step in asked.steps]
-    return statement_of(
-        update + ", id",
-        values,
-        made=[row for row, step in rows if step.stored is None],
-        changed=[(row, step.has_output, step.stored) for row, step in rows if step.stored is not None],
-        events=asked.events,
-    )
-
-
-def _run_update(asked: Commit) -> tuple[str, list[Any]]:
-    """The fenced UPDATE of the run's own row, and its values."""
-    run, update = asked.run, asked.update
-    sets, values = _run_sets(update)
-    lease, wake = time_in(asked.lease_until), time_in(asked.wake_at)
-    lease_values: list[Any]
-    if update.columns.get("status") in ENDED_RUN_STATUSES:
-        kept, lease_values = "lease_expires_at = NULL, wake_at = NULL, held_at = NULL", []
-    elif asked.release:  # only if nobody has poked since we looked
-        kept = (
-            "lease_expires_at = CASE WHEN pokes = %s THEN NULL ELSE %s END, "
-            "wake_at = CASE WHEN pokes = %s THEN %s ELSE %s END"
-        )
-        lease_values = [run.pokes, lease, run.pokes, wake, lease]
-    else:
-        kept, lease_values = "lease_expires_at = %s, wake_at = %s", [lease, lease]
-    if is_postgres():  # an untyped NULL branch makes the CASE text there
-        kept = kept.replace("ELSE %s", "ELSE %s::timestamptz").replace("THEN %s", "THEN %s::timestamptz")
-    condition, condition_values = (" AND pokes = %s", [run.pokes]) if asked.unless_poked else ("", [])
-    if asked.unless_frozen:
-        condition += f" AND NOT {IS_FROZEN}"
-    if asked.unless_cancelled:
-        condition += " AND cancel_requested_at IS NULL"
-    statement = (
-        f"UPDATE runs_run SET event_seq = event_seq + %s, {kept}{sets} "
-        f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
-        "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at"
-    )
-    return statement, [len(asked.events), *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values]
 
 
 def _still_holds(run: ClaimedRun) -> bool:
@@ -317,71 +206,3 @@ def _still_holds(run: ClaimedRun) -> bool:
             [uuid_in(run.id), run.lease_token],
         )
         return cursor.fetchone() is not None
-
-
-def _run_sets(update: RunUpdate) -> tuple[str, list[Any]]:
-    sets: list[str] = []
-    values: list[Any] = []
-    for column, value in update.columns.items():
-        sets.append(f"{column} = %s")
-        values.append(
-            json_in(value) if column in _JSON_COLUMNS else time_in(value) if column in _TIME_COLUMNS else value
-        )
-    for column, count in (
-        ("steps_completed", update.completed),
-        ("steps_failed", update.failed),
-        ("steps_skipped", update.skipped),
-        ("retries", update.retries),
-        ("llm_cost", update.cost),
-    ):
-        if count:
-            sets.append(f"{column} = {column} + %s")
-            values.append(count)
-    if update.failure is not None:
-        sets.append("failure_id = %s")
-        values.append(uuid_in(update.failure.fingerprint.id))
-    return "".join(f", {each}" for each in sets), values
-
-
-def _write_steps(cursor: CursorWrapper, run_id: uuid.UUID, steps: Sequence[StepRow]) -> None:
-    new = [_step_values(run_id, step) for step in steps if step.stored is None]
-    if new:
-        insert_many(cursor, "runs_steprun", _STEP_COLUMNS, new)
-    known = [step for step in steps if step.stored is not None]
-    _update_steps(cursor, run_id, _UPDATE_STATE, [step for step in known if not step.has_output], 1)
-    _update_steps(cursor, run_id, _UPDATE_RESULT, [step for step in known if step.has_output], 0)
-
-
-def _update_steps(
-    cursor: CursorWrapper, run_id: uuid.UUID, statement: str, steps: Sequence[StepRow], left_out: int
-) -> None:
-    if not steps:
-        return
-    rows = []
-    for step in steps:
-        values = _step_values(run_id, step)
-        assert step.stored is not None  # noqa: S101  the caller's choice
-        rows.append((*values[8 : len(values) - left_out], uuid_in(step.id), *step.stored))
-    cursor.executemany(statement, rows)
-    if cursor.rowcount != len(rows):
-        raise StaleState(run_id)
-
-
-def _step_values(run_id: uuid.UUID, step: StepRow) -> tuple[Any, ...]:
-    return (
-        uuid_in(step.id), uuid_in(run_id), step.index, step.node_id, step.position, step.max_attempts, step.priority,
-        step.queue, step.status, step.attempt, json_in(step.error), step.branch, step.waits_for, json_in(step.then),
-        step.sanitized, step.worker, time_in(step.available_at), time_in(step.started_at), time_in(step.finished_at),
-        time_in(step.deadline_at), step.lease_token, time_in(step.lease_expires_at), step.lost_count,
-        json_in(step.items), json_in(step.inputs), json_in(step.output),
-    )  # fmt: skip
-
-
-def _insert_events(cursor: CursorWrapper, run_id: uuid.UUID, last_seq: int, events: Sequence[EventRow]) -> None:
-    if not events:
-        return
-    rows = [
-        (uuid_in(run_id), seq, time_in(event.at), event.event, uuid_in(event.step_id), json_in(event.data))
-        for seq, event in enumerate(events, last_seq + 1)
-    ]
-    insert_many(cursor, "runs_runevent", _EVENT_COLUMNS, rows)

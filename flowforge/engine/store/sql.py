@@ -39,7 +39,9 @@ def time_in(value: datetime | None) -> datetime | str | None:
     """SQLite keeps UTC as text, as Django writes it: `2026-01-01 12:00:00.123456`."""
     if value is None or is_postgres():
         return value
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(" ", "microseconds")[:26]
 
 
 def time_out(value: datetime | str | None) -> datetime | None:

@@ -1,7 +1,7 @@
 """Reading steps, and the workers' side: claiming ready steps and settling them."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,6 @@ from django.db.backends.utils import CursorWrapper
 from flowforge.core.json import Json
 from flowforge.engine.store.holds import HOLDING, is_held
 from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
-from flowforge.engine.store.runs import append_events
 from flowforge.engine.store.sql import (
     LIVE,
     OPEN_ITEMS,
@@ -26,12 +25,14 @@ from flowforge.engine.store.sql import (
     uuid_out,
     write,
 )
+from flowforge.engine.store.writing import append_events
 from flowforge.kernel.states import LIVE_RUN_STATUSES
 
 _STATE_COLUMNS = (
     "id, node_id, status, position, attempt, max_attempts, priority, queue, error, branch, worker, available_at, "
     'started_at, finished_at, lease_token, lease_expires_at, lost_count, waits_for, "then", resolution, "index"'
 )
+MANY_NODES = 50  # beyond, it is cheaper to ask who is live than whether these are
 _LIVE = "(status IN ('running', 'retrying', 'waiting') OR (status = 'pending' AND available_at IS NOT NULL))"
 
 
@@ -72,8 +73,19 @@ def load_outputs(run_id: uuid.UUID, node_ids: Collection[str]) -> dict[str, tupl
         return {row[0]: (row[1], json_out(row[2]), json_out(row[3])) for row in cursor.fetchall()}
 
 
+Tell = Callable[[Sequence[EventRow]], None]  # called in the transaction that appends these
+
+
 def claim_steps(
-    run_id: uuid.UUID, *, queue: str, limit: int, worker: str, max_concurrency: int, now: datetime, lease_seconds: float
+    run_id: uuid.UUID,
+    *,
+    queue: str,
+    limit: int,
+    worker: str,
+    max_concurrency: int,
+    now: datetime,
+    lease_seconds: float,
+    tell: Tell | None = None,
 ) -> list[StepRow]:
     """Take up to `limit` ready steps of a run for this worker, first things first.
 
@@ -101,11 +113,16 @@ def claim_steps(
         steps = [_state_row(row) for row in cursor.fetchall()]
         if steps:
             steps.sort(key=lambda step: (-step.priority, step.position, step.index))
-            append_events(cursor, run_id, [started_event(step, now) for step in steps], RunUpdate())
+            events = [started_event(step, now) for step in steps]
+            append_events(cursor, run_id, events, RunUpdate())
+            if tell is not None:
+                tell(events)
     return steps
 
 
-def settle_steps(run_id: uuid.UUID, settlements: Sequence[Settlement], now: datetime) -> list[Settlement]:
+def settle_steps(
+    run_id: uuid.UUID, settlements: Sequence[Settlement], now: datetime, *, tell: Tell | None = None
+) -> list[Settlement]:
     """Record what became of claimed steps; returns those that took effect.
 
     Fenced by each step's lease token: the result of a worker that was taken to be lost, or of a step that was
@@ -124,6 +141,8 @@ def settle_steps(run_id: uuid.UUID, settlements: Sequence[Settlement], now: date
         if events:
             update.columns["wake_at"] = now  # if the hint that follows is lost, the sweep looks at the run
             append_events(cursor, run_id, events, update)
+            if tell is not None:
+                tell(events)
     return taken
 
 
@@ -174,13 +193,34 @@ def renew_steps(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> Non
 
 
 def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
-    """Whether any of these nodes (None: any at all) has a step that has begun and not ended."""
+    """Whether any of these nodes (None: any at all) has a step that has begun and not ended.
+
+    Asked whenever results are recorded: of very many nodes, some are looked at first, by indexes without ended steps.
+    Else a fan of ten thousand would be read whole again and again.
+    """
+    wanted = None if node_ids is None else set(node_ids)
+    if (wanted is None or len(wanted) > MANY_NODES) and _some_live(run_id, wanted):
+        return True
     query = f"SELECT 1 FROM runs_steprun WHERE run_id = %s AND {_LIVE}"
     if node_ids is not None:
         query += f" AND node_id IN {in_list(list(node_ids))}"
     with connection.cursor() as cursor:
         cursor.execute(query + " LIMIT 1", [uuid_in(run_id), *(node_ids or ())])
         return cursor.fetchone() is not None
+
+
+def _some_live(run_id: uuid.UUID, node_ids: set[str] | None) -> bool:
+    """Whether one of these is among the first that run, or that are ready to: indexes `step_running`, `step_claim`."""
+    with connection.cursor() as cursor:
+        for condition in (
+            "\"index\" = -1 AND status = 'running'",
+            "status IN ('pending', 'retrying') AND available_at IS NOT NULL",
+        ):
+            query = f"SELECT node_id FROM runs_steprun WHERE run_id = %s AND {condition} LIMIT %s"
+            cursor.execute(query, [uuid_in(run_id), MANY_NODES])
+            if any(node_ids is None or node_id in node_ids for (node_id,) in cursor.fetchall()):
+                return True
+    return False
 
 
 def started_event(step: StepRow, now: datetime) -> EventRow:

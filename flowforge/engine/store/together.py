@@ -1,15 +1,19 @@
 """Several runs' claims and commits as one: one transaction, one wait for the disk."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
 from flowforge.engine.store.at_once import commits_at_once
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed
-from flowforge.engine.store.runs import at_once, claim_run, claimed_run, claiming, commit, commit_in_turn, committed
+from flowforge.engine.store.runs import claim_run, claimed_run, claiming, commit, committed
 from flowforge.engine.store.sql import in_list, is_postgres, uuid_in, write
+from flowforge.engine.store.writing import at_once, commit_in_turn
+
+Row = tuple[Any, ...]
 
 
 def claim_together(run_ids: Sequence[uuid.UUID], owner: str, now: datetime, lease_seconds: float) -> list[ClaimedRun]:
@@ -36,26 +40,26 @@ def commit_together(asked: Sequence[Commit]) -> list[Committed | Exception]:
     written by itself: a step that has moved on, which is rare, must not keep the others from the disk. So are rounds
     that write to more than their own run: two transactions that each hold several runs must not wait for each other.
     """
-    simple = [each for each in asked if each.along is None and each.update.failure is None]
-    rows = _write_together(simple) if len(simple) > 1 else {}
-    return [_outcome(each, rows) for each in asked]
+    simple = [place for place, each in enumerate(asked) if each.along is None and each.update.failure is None]
+    rows = _write_together([asked[place] for place in simple]) if len(simple) > 1 else None
+    # by place, not by run: of a run that was taken over meanwhile a thread may hold the old lease and the new one
+    written = {} if rows is None else dict(zip(simple, rows, strict=True))
+    return [_outcome(each, place, written) for place, each in enumerate(asked)]
 
 
-def _write_together(asked: Sequence[Commit]) -> dict[uuid.UUID, tuple[object, ...] | None]:
-    """What each run's row says now; empty if nothing was written."""
+def _write_together(asked: Sequence[Commit]) -> list[Row | None] | None:
+    """What each run's row says now, None where the lease is another's; None if nothing was written."""
     try:
         if is_postgres():
-            rows = commits_at_once([at_once(each) for each in asked])
-        else:
-            with write() as cursor:
-                rows = [commit_in_turn(cursor, each) for each in asked]
+            return commits_at_once([at_once(each) for each in asked])
+        with write() as cursor:
+            return commit_in_turn(cursor, asked)
     except Exception:  # noqa: BLE001  whose fault it is, and what to do, is found when each is written by itself
-        return {}
-    return {each.run.id: row for each, row in zip(asked, rows, strict=True)}
+        return None
 
 
-def _outcome(asked: Commit, rows: dict[uuid.UUID, tuple[object, ...] | None]) -> Committed | Exception:
+def _outcome(asked: Commit, place: int, written: Mapping[int, Row | None]) -> Committed | Exception:
     try:
-        return committed(asked, rows[asked.run.id]) if asked.run.id in rows else commit(asked)
+        return committed(asked, written[place]) if place in written else commit(asked)
     except Exception as error:  # noqa: BLE001  it is thrown where the round was asked for
         return error

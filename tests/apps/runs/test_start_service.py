@@ -10,6 +10,7 @@ from flowforge.core.errors import Conflict, InvalidBody, NotFound
 from flowforge.telemetry import trace
 from runs.models import DedupeKey, Run, RunEvent
 from runs.services import Origin, Started, StartItem, Trigger, start_run, start_runs
+from runs.services import start as service
 
 pytestmark = pytest.mark.django_db
 
@@ -79,10 +80,10 @@ def test_it_rejects_a_version_that_is_not_there(workflow):
 
 
 def test_it_leaves_nothing_when_the_transaction_fails(chain, monkeypatch):
-    def explode(*args, **kwargs):
+    def explode(_run):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(RunEvent.objects, "bulk_create", explode)
+    monkeypatch.setattr(service, "_created_event", explode)  # the run's row is written by then
 
     with pytest.raises(RuntimeError):
         start(chain, dedupe_key="k")

@@ -1,6 +1,7 @@
 """runs.waiting: told at once within the process, found by looking otherwise."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,8 +25,8 @@ def looks(monkeypatch):
 
 
 def test_it_works(monkeypatch):
-    monkeypatch.setattr(waiting, "FIRST_LOOK_SECONDS", 60)
-    monkeypatch.setattr(waiting, "LONGEST_LOOK_SECONDS", 60)
+    monkeypatch.setattr(waiting, "SHORTEST_PAUSE_SECONDS", 60)
+    monkeypatch.setattr(waiting, "LONGEST_PAUSE_SECONDS", 60)
     run_id, found, looked = new_id(), [], threading.Event()
     monkeypatch.setattr(waiting, "_has_ended", lambda run_id: looked.set())
     thread = threading.Thread(target=lambda: found.append(wait_until_ended(run_id, 60)))
@@ -61,17 +62,22 @@ def test_an_end_before_the_first_look_is_found_at_once(looks):
 
 
 def test_looks_grow_rarer(looks, monkeypatch):
-    pauses = []
+    monkeypatch.setattr(waiting, "SHORTEST_PAUSE_SECONDS", 0.002)
+    pauses, now = [], [1000.0]
 
     class Clockwork(threading.Event):
         def wait(self, timeout=None):
             pauses.append(timeout)
-            return len(pauses) == 8
+            now[0] += timeout
+            return now[0] > 1005
 
     monkeypatch.setattr(waiting.threading, "Event", Clockwork)
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     assert wait_until_ended(new_id(), 60) is True
-    assert pauses == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.002, 0.25)
+    assert sum(pause < 0.0021 for pause in pauses) >= 10, "an end within 20 ms is seen within 2 ms"
 
 
 def test_waiting_leaves_threads_to_others(looks, monkeypatch):

@@ -87,3 +87,11 @@ def test_a_deleted_row_is_hung_anew(made, pass_time):
     assert bells.mend() == 1
     assert bells.mend() == 0
     assert stored(schedule["id"]).periodic_task == PeriodicTask.objects.get()
+
+
+def test_bells_of_bad_rows_are_hung_as_well(made):
+    schedule = made(every="5m")
+    Schedule.objects.filter(pk=schedule["id"]).update(every="nonsense")
+    PeriodicTask.objects.all().delete()
+    assert bells.mend() == 1
+    assert PeriodicTask.objects.get().interval.every == bells.MINUTE

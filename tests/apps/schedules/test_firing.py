@@ -265,8 +265,10 @@ def test_who_corrects_it_lets_it_go_on(client, made, pass_time):
     assert (shown["status"], shown["error"]["code"]) == ("quarantined", "unreadable")
     assert "not at all" in shown["error"]["message"].lower() or "five fields" in shown["error"]["message"]
     client.post(f"{path}:resume", {}).expect(409)
+    assert client.post(f"{path}:pause", {}).expect(200).data["error"] == shown["error"]
+    client.patch(path, {"enabled": True}).expect(422)
     client.get(f"{path}/preview").expect(409)
-    assert client.patch(path, {"cron": "* * * * *"}).expect(200).data["status"] == "active"
+    assert client.patch(path, {"cron": "* * * * *", "enabled": True}).expect(200).data["status"] == "active"
     pass_time(60)
     assert len(runs_of(schedule["id"])) == 1
 
@@ -296,16 +298,34 @@ def test_a_fault_of_the_database_is_nobodys(made, frozen_clock, monkeypatch):
     frozen_clock.advance(60)
 
     def away(*_args, **_kwargs):
-        raise firing.DatabaseError("away")
+        raise firing.OperationalError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(firing, "record_decisions", away)
-        with pytest.raises(firing.DatabaseError):
-            clockwork.run_once(clock.now())
+        with pytest.raises(firing.OperationalError):
+            firing.fire(schedule["id"], clock.now())
+        clockwork.run_once(clock.now())  # one is passed over
     assert stored(schedule["id"]).error_count == 0
     assert runs_of(schedule["id"]) == []  # rolled back with the rest
     clockwork.run_once(clock.now())
     assert len(runs_of(schedule["id"])) == 1
+
+
+def test_it_gives_up_where_the_database_is_away(project, frozen_clock, monkeypatch):
+    workflow = factories.make_workflow(project=project)
+    for _ in range(5):
+        factories.make_schedule(workflow=workflow)
+    frozen_clock.advance(60)
+    tried = []
+
+    def away(schedule_id, _now):
+        tried.append(schedule_id)
+        raise firing.OperationalError("away")
+
+    monkeypatch.setattr(firing, "fire", away)
+    with pytest.raises(firing.OperationalError):
+        clockwork.run_once(clock.now())
+    assert len(tried) == 3
 
 
 def test_an_idle_look_writes_nothing(made, query_counter):

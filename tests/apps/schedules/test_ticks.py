@@ -117,6 +117,29 @@ def test_it_comes_a_few_at_a_time(client, made, pass_time, overlap, at_once):
     assert len(runs_of(schedule["id"])) == 2 * at_once
 
 
+def test_it_waits_while_the_workflow_is_paused(client, made, pass_time, query_counter):
+    schedule = made(cron="@hourly", overlap="allow")
+    client.post(path(schedule, ":backfill"), DAY).expect(202)
+    Workflow.objects.update(status="paused")
+    with query_counter() as queries:
+        pass_time(1)
+    assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)
+    assert runs_of(schedule["id"]) == []
+    Workflow.objects.update(status="active")
+    pass_time(1)
+    assert len(runs_of(schedule["id"])) == 4
+
+
+def test_one_that_nobody_can_read_stops_no_other(client, made, pass_time):
+    bad, good = (made(cron="@hourly", overlap="allow", enabled=False) for _ in range(2))
+    for schedule in (bad, good):
+        client.post(path(schedule, ":backfill"), DAY).expect(202)
+    Schedule.objects.filter(pk=bad["id"]).update(cron="nonsense")
+    pass_time(1)
+    assert Backfill.objects.get(schedule_id=bad["id"]).status == "failed"
+    assert Backfill.objects.get(schedule_id=good["id"]).status == "completed"
+
+
 def test_it_is_cancelled(client, made, pass_time):
     schedule = made(cron="*/10 * * * *")
     backfill = client.post(path(schedule, ":backfill"), DAY).expect(202).data

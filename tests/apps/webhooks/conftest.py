@@ -15,8 +15,8 @@ from flowforge.projects import callers
 from flowforge.projects.models import Project
 from tests import factories
 from tests.support.api import Answer, ApiClient
-from webhooks import secrets
-from webhooks.models import Webhook
+from webhooks import secrets, subscribed
+from webhooks.models import Subscription, Webhook
 from webhooks.signatures import signature_of
 from workflows.models import Workflow
 
@@ -100,3 +100,26 @@ def post(anonymous: ApiClient) -> Callable[..., Answer]:
         )
 
     return send
+
+
+def make_subscription(project: Project, **fields: Any) -> Subscription:
+    """Signs with SECRET."""
+    given = {"url": "https://93.184.215.14/hooks", "events": ["*"], **fields}
+    row = Subscription(project=project, **given)
+    row.secret_ciphertext = secrets.seal(row, SECRET)
+    row.save(force_insert=True)
+    subscribed.forget()
+    return row
+
+
+@pytest.fixture
+def subscription(project: Project) -> Subscription:
+    """To everything."""
+    return make_subscription(project)
+
+
+@pytest.fixture
+def listening(settings: Any) -> None:
+    """The outbox hears of events, as it does where nobody tests."""
+    settings.EVENT_SINKS = ["webhooks.sink.Outbox"]
+    subscribed.forget()

@@ -206,6 +206,16 @@ def test_slack_hears_its_challenge(workflow, post):
     assert not Run.objects.exists()
 
 
+def test_maintenance_keeps_what_was_sent(webhook, post, monkeypatch):
+    monkeypatch.setattr("flowforge.operating.selectors.engine_paused", lambda: True)
+    answer = post(webhook, {"a": 1}).expect(503)
+    assert int(answer.headers["Retry-After"]) > 0
+    call = Call.objects.get()
+    assert (call.decision, call.reason, bytes(call.body)) == ("rejected", "unavailable", b'{"a": 1}')
+    monkeypatch.undo()
+    post(webhook, {"a": 1}).expect(202)
+
+
 # --- rules --------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,167 @@
+"""What webhooks cost and survive: deliveries to receivers well and ill, and signed calls that are let in.
+
+`python -m tests.bench.webhooks` prints figures; it asserts nothing. One process on SQLite, receivers on the loopback.
+"""
+
+import argparse
+import collections
+import contextlib
+import itertools
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.client import KEY, Client, Connection
+from tests.bench.peers.environment import CHECKOUT
+from tests.bench.processes import Processes, environment, free_port, processes, wait_for
+from tests.bench.receivers import MODES, Receivers, receivers
+from webhooks.signatures import signature_of
+
+WELL = ("ok", "ok")
+ILL = (*["hang"] * 5, *(mode for mode in MODES if mode not in ("ok", "hang")))
+SETTLE_SECONDS = 30.0  # for the well to be told of all that was published
+INGEST_THREADS = 4
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, receivers() as found:
+        port = free_port()
+        variables = environment(
+            FLOWFORGE_HOME=Path(folder) / "home",
+            FLOWFORGE_API_KEY=KEY,
+            FLOWFORGE_ALLOW_PRIVATE_TARGETS="127.0.0.1",
+            FLOWFORGE_RATE_GENERAL="100000000/m",
+            FLOWFORGE_RATE_RUNS="100000000/m",
+            PORT=port,
+        )
+        with processes(Path(folder) / "log") as alive:
+            alive.start([sys.executable, "manage.py", "up", "--quiet"], variables, CHECKOUT)
+            wait_for(f"http://127.0.0.1:{port}/readyz", alive)
+            inbound(port, options.seconds)
+            outbound(port, alive, found, options.deliveries, options.rate)
+    return 0
+
+
+# --- inbound ------------------------------------------------------------------------------------------------------
+
+
+def inbound(port: int, seconds: float) -> None:
+    """Signed, each with an id of its own, answered when it and its run are on disk."""
+    client = Client(port)
+    workflow = client.create("hooked", {"nodes": [], "edges": []})
+    made = client.call("POST", "/v1/webhooks", {"name": "bench", "workflow_id": workflow, "auth": "hmac"})["data"]
+    path, secret = f"/v1/webhooks/{made['id']}/ingest", made["secret"]
+    numbers, took, lock = itertools.count(), [], threading.Lock()
+    ends_at = time.monotonic() + seconds
+
+    def call_until_the_end() -> None:
+        while time.monotonic() < ends_at:
+            with lock:
+                message_id = f"msg_{next(numbers)}"
+            began = time.perf_counter()
+            _post_signed(port, path, secret, message_id)
+            took.append(time.perf_counter() - began)
+
+    threads = [threading.Thread(target=call_until_the_end) for _ in range(INGEST_THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"inbound   {len(took) / seconds:7.0f} signed calls/s let in, each starting a run ({INGEST_THREADS} callers)")
+    print(
+        f"          p50 {statistics.median(took) * 1000:.1f} ms, p99 {_percentile(took, 99) * 1000:.1f} ms", flush=True
+    )
+
+
+_connections = threading.local()
+
+
+def _post_signed(port: int, path: str, secret: str, message_id: str) -> None:
+    timestamp, body = int(time.time()), {"n": message_id}
+    raw = f'{{"n": "{message_id}"}}'.encode()  # as Connection writes it
+    headers = {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature_of(secret, message_id=message_id, timestamp=timestamp, body=raw),
+    }
+    if not hasattr(_connections, "mine"):
+        _connections.mine = Connection(port)
+    _connections.mine._headers = {"Content-Type": "application/json", **headers}
+    _connections.mine.call("POST", path, body)
+
+
+# --- outbound -----------------------------------------------------------------------------------------------------
+
+
+def outbound(port: int, alive: Processes, found: Receivers, deliveries: int, rate: float) -> None:
+    """Every event goes to every receiver: how soon those that are well have it, and what is left of the others."""
+    client = Client(port)
+    told = [_subscribe(client, f"{found.url}/{mode}/{place}") for place, mode in enumerate((*WELL, *ILL))]
+    events = -(-deliveries // len(told))
+    memory = [alive.memory_mb()]
+    began = time.monotonic()
+    for number in range(events):
+        client.call("POST", "/v1/events", {"event": "bench.happened", "payload": {"n": number}})
+        if number % (events // 4 or 1) == 0:
+            memory.append(alive.memory_mb())
+        time.sleep(max(0.0, began + (number + 1) / rate - time.monotonic()))
+    published = time.monotonic() - began
+    _wait_for_the_well(found, events * len(WELL))
+    memory.append(alive.memory_mb())
+    waits = found.waits(lambda path: path.startswith("/ok"))
+    print(f"outbound  {events} events to {len(told)} receivers in {published:.0f} s, {len(ILL)} of them ill")
+    print(
+        f"          well: {len(waits)} of {events * len(WELL)} delivered, p50 {statistics.median(waits) * 1000:.0f} ms,"
+    )
+    print(f"          p95 {_percentile(waits, 95) * 1000:.0f} ms, p99 {_percentile(waits, 99) * 1000:.0f} ms")
+    print(f"          memory {' → '.join(f'{each:.0f}' for each in memory)} MB")
+    _print_fates(client, told, events)
+
+
+def _subscribe(client: Client, url: str) -> str:
+    body = {"url": url, "events": ["bench.happened"]}
+    return str(client.call("POST", "/v1/subscriptions", body)["data"]["id"])
+
+
+def _wait_for_the_well(found: Receivers, count: int) -> None:
+    ends_at = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < ends_at and len(found.waits(lambda path: path.startswith("/ok"))) < count:
+        time.sleep(0.1)
+
+
+def _print_fates(client: Client, told: Sequence[str], events: int) -> None:
+    """Every delivery is a row, whatever became of it. Who is gone is told of nothing any more."""
+    rows: collections.Counter[str] = collections.Counter()
+    lost = 0
+    for subscription in told:
+        kept = 0
+        for status in ("pending", "delivered", "dead"):
+            path = f"/v1/subscriptions/{subscription}/deliveries?status={status}&page=1&limit=1"
+            count = client.call("GET", path)["meta"]["total"]
+            rows[status] += count
+            kept += count
+        if client.call("GET", f"/v1/subscriptions/{subscription}")["data"]["enabled"]:
+            lost += events - kept
+    print(f"          {dict(rows)}, {lost} lost")
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.webhooks", description=__doc__)
+    parser.add_argument("--deliveries", type=int, default=10_000, help="of all receivers together (10000)")
+    parser.add_argument("--rate", type=float, default=20.0, help="events a second, each to all receivers (20)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of calls that come in (10)")
+    return parser
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(sys.argv[1:]))
