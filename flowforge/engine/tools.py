@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from flowforge.core.json import Json
 from flowforge.engine import relatives
+from flowforge.engine.outages import told_apart
 from flowforge.engine.store.children import ended_runs
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.steps.tools import Tool, ToolEnd
@@ -26,7 +27,8 @@ class WorkflowTools:
         self._row = row
 
     def find(self, workflow: str) -> Tool | None:
-        found = callable_workflow(self._run.project_id, workflow)
+        with told_apart():
+            found = callable_workflow(self._run.project_id, workflow)
         if found is None:
             return None
         return Tool(
@@ -41,9 +43,10 @@ class WorkflowTools:
         return relatives.start_for_step(self._run, self._row, tool.workflow_id, inputs, True, key)
 
     def ended(self, run_id: str) -> ToolEnd | None:
-        for found in ended_runs([uuid.UUID(run_id)]):
-            return ToolEnd(status=found.status, outputs=found.outputs, error=found.error)
-        return None
+        with told_apart():
+            ended = ended_runs([uuid.UUID(run_id)])
+        return ToolEnd(status=ended[0].status, outputs=ended[0].outputs, error=ended[0].error) if ended else None
 
     def abandon(self) -> None:
-        cancel_children(start_keys(self._run, self._row))
+        with told_apart():
+            cancel_children(start_keys(self._run, self._row))
