@@ -42,6 +42,8 @@ def _node(program: Program, node: Node, children: Mapping[str, str]) -> dict[str
         more["join"] = node.join
     if node.kind == "noted":
         more["retry"] = {"max_attempts": node.attempts, "initial_delay": "30ms", "max_delay": "100ms"}
+    if node.kind == "workflow":  # a fault may strike within the start of a child: asked again, it finds the same one
+        more["retry"] = {"max_attempts": 8, "initial_delay": "30ms", "max_delay": "100ms"}
     kind = "transform" if node.kind == "sum" else node.kind
     return {"id": node.id, "type": kind, "config": _config(program, node, children), **more}
 

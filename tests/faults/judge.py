@@ -179,14 +179,18 @@ class Judge:
 
     def _recoveries(self) -> Iterator[float]:
         """From the death of a process to the moment at which a step that it ran has begun again."""
-        died = dict(self._deaths)
+        died = defaultdict(list)
+        for pid, moment in self._deaths:
+            died[pid].append(moment)
         for story, step in self._steps.values():
             told = story.of(step)
             for before, lost, after in zip(told, told[1:], told[2:], strict=False):
                 if lost.data.get("reason") == "worker_lost" and before.event == after.event == "step.started":
-                    pid = int(before.data["worker"].split(":")[1])
-                    if pid in died and after.at is not None:
-                        yield max(0.0, after.at.timestamp() - died[pid])
+                    assert before.at is not None
+                    assert after.at is not None
+                    began, again = before.at.timestamp(), after.at.timestamp()
+                    deaths = [each for each in died[int(before.data["worker"].split(":")[1])] if began <= each <= again]
+                    yield from (again - each for each in deaths[:1])
 
     def _count(self, counts: Counter[str]) -> None:
         counts["runs"] = len(self._stories)

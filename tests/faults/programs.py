@@ -204,4 +204,4 @@ class _Draughtsman:
         return self._chance.randint(1, 99)
 
     def _seconds(self) -> float:
-        return self._chance.choice((0, 0, 0, 0.02, 0.05, 0.3))
+        return self._chance.choice((0, 0, 0, 0.02, 0.05, 0.3, 1.0))

@@ -82,9 +82,9 @@ def retry_or_cancel(bench: Bench) -> Iterator[str]:
         retried = sum(answer.status in ACCEPTED for answer in answers[:2])
         run = bench.ended(run_id)
         was_cancelled = answers[2].status in ACCEPTED
-        if retried != 1:
+        if retried not in (1, 1 + was_cancelled):  # what was cancelled in between may be retried again
             yield f"run {run_id}: retried {retried} times ({[answer.status for answer in answers]})"
-        if run["status"] != ("cancelled" if was_cancelled else "completed"):
+        if run["status"] != ("cancelled" if was_cancelled and retried == 1 else "completed"):
             yield f"run {run_id}: cancel was answered with {answers[2].status}, the run is {run['status']}"
 
 
