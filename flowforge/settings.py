@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "flowforge.operating",
     "flowforge.projects",
     "flowforge.workers",
+    "flowforge.credentials",
     "workflows",
     "runs",
     "schedules",
@@ -278,6 +279,16 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
     "flowforge.engine.store.admission.forget_paces",
 ]
 EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
+CHORES = [  # what looks around every few seconds: flowforge.cli.chores
+    "flowforge.credentials.services.expiry.run_once",
+]
+SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
+    ("credentials.Credential", "data_ciphertext", "credentials", "data"),
+    ("webhooks.Webhook", "secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Webhook", "old_secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Subscription", "secret_ciphertext", "webhooks", "secret"),
+    ("webhooks.Subscription", "old_secret_ciphertext", "webhooks", "secret"),
+]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
 RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does

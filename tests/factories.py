@@ -9,6 +9,8 @@ from typing import Any
 
 from flowforge.core import clock, json
 from flowforge.core.ids import new_id, step_id
+from flowforge.credentials.models import Credential
+from flowforge.credentials.services.sealing import seal
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
@@ -93,6 +95,14 @@ def make_step(*, run: Run, node_id: str = "only", **fields: Any) -> StepRun:
     return StepRun.objects.create(
         **{"id": step_id(run.id, node_id), "run": run, "node_id": node_id, "status": "pending", **fields}
     )
+
+
+def make_credential(*, project: Project, data: Mapping[str, str | int] | None = None, **fields: Any) -> Credential:
+    """A token that may be sent anywhere."""
+    row = Credential(project=project, **{"name": f"secret_{next(_numbers)}", "type": "token", "hosts": ["*"], **fields})
+    row.data_ciphertext = seal(row, data or {"token": "the token of tests"})
+    row.save(force_insert=True)
+    return row
 
 
 def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:

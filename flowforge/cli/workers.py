@@ -15,6 +15,7 @@ from celery.worker import state as celery_state
 from django.conf import settings
 
 from flowforge.celery import create_app
+from flowforge.cli.chores import Chores
 from flowforge.cli.consumer import PoolConsumer
 from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
@@ -53,6 +54,7 @@ class Workers:
         self._driving: IdleThreads | None = None
         self._runners: list[threading.Thread] = []
         self._clockwork = Clockwork()
+        self._chores = Chores()
 
     def start(self) -> None:
         """Returns when every pool listens."""
@@ -68,6 +70,7 @@ class Workers:
             deliverer.start()
             bell.listen_for_deliveries(deliverer.ring)
         self._clockwork.start()
+        self._chores.start()
         self._start_drivers(self._threads.get(bell.CONTROL_QUEUE, 0))
         self._idle = {
             name: IdleThreads(count if self._alone else min(count, RESCUERS), f"idle-{name}")
@@ -102,6 +105,7 @@ class Workers:
         presence.drain(keeper.began)
         alarm.stop()
         self._clockwork.stop()
+        self._chores.stop()
         _wait_for_executions(grace_seconds)
         keeper.cancel_all("drain")
         deliverer.stop(0.5)

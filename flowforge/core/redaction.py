@@ -55,6 +55,23 @@ class Redactor:
         """
         return self._value(value, hide=False)
 
+    def known(self, value: Json) -> Json:
+        """A copy of a JSON value in which the secret values alone are masked, whatever their keys are called.
+
+        For what steps give: a key named `token` is not ours to judge there. Of numbers those that are a secret.
+        """
+        if self._pattern is None:
+            return value
+        if isinstance(value, Mapping):
+            return {self.text(key) if isinstance(key, str) else key: self.known(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.known(item) for item in value]
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value if self._pattern.search(repr(value)) is None else MASK
+        return value
+
     def stream(self) -> "StreamRedactor":
         """For text that comes in chunks, a secret split over two of them included."""
         return StreamRedactor(self._pattern, self._longest)
@@ -118,7 +135,10 @@ def _forms(secret: str) -> Iterator[str]:
     for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
         yield quoted
         yield re.sub(r"%[0-9A-F]{2}", lambda escape: escape[0].lower(), quoted)
-    yield from _base64_forms(secret.encode("utf-8", "surrogatepass"))
+    raw = secret.encode("utf-8", "surrogatepass")
+    yield raw.hex()
+    yield raw.hex().upper()
+    yield from _base64_forms(raw)
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:

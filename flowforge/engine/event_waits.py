@@ -6,7 +6,7 @@ cross are found by one of the two.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from flowforge.core.json import Json
 from flowforge.engine.outages import told_apart
@@ -17,9 +17,15 @@ from runs.services.publishing import match_earlier_events, publish_event
 
 
 class ProjectEvents:
-    """The `EventPort` of one step."""
+    """The `EventPort` of one step; what it publishes is stored without the values of credentials."""
 
-    def __init__(self, project_id: uuid.UUID, step_id: uuid.UUID) -> None:
+    def __init__(
+        self,
+        project_id: uuid.UUID,
+        step_id: uuid.UUID,
+        without_secrets: Callable[[Mapping[str, Json]], Mapping[str, Json]],
+    ) -> None:
+        self._without_secrets = without_secrets
         self._project_id = project_id
         self._source = f"step:{step_id}"
 
@@ -29,7 +35,7 @@ class ProjectEvents:
             done = publish_event(
                 project_id=self._project_id,
                 name=event,
-                payload=payload,
+                payload=self._without_secrets(payload),
                 source=self._source,
                 dedupe_key=f"step:{key}",  # clients' keys have another prefix: nobody can take this one before
                 window=None,

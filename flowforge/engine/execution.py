@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from functools import lru_cache, partial
+import traceback
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor, secrets_in
 from flowforge.engine import relatives
 from flowforge.engine.cache import Cached
+from flowforge.engine.credentials import HeldCredentials, masked, masked_failure
 from flowforge.engine.event_waits import ProjectEvents
 from flowforge.engine.isolation import isolated, isolation_here
 from flowforge.engine.outages import DatabaseAway
@@ -31,8 +33,11 @@ from flowforge.steps.base import (
     Completed,
     Context,
     Continues,
+    CredentialPort,
+    CredentialRefused,
     Failed,
     LogLevel,
+    NoCredentials,
     Outcome,
     StepCancelled,
     StepSettings,
@@ -60,6 +65,8 @@ class Execution:
         self.cancel = CancelToken()
         self.inputs: Json = None
         self.redactor = _by_name
+        self._secrets: frozenset[str] = frozenset()
+        self.held: CredentialPort = NoCredentials()
         self.config: Mapping[str, Any] | None = None
         self.began: float | None = None  # monotonic; None: not begun yet
         self._lock = threading.Lock()
@@ -95,6 +102,10 @@ class Execution:
             data = {**self.row.told, "level": level, "message": line}
             self._lines.append(EventRow(at=clock.now(), event="step.log", step_id=self.row.id, data=data))
 
+    def mask(self, text: str) -> str:
+        """As it may be stored, by all that is known to be secret at this moment."""
+        return self.redactor.text(text)
+
     def take_logs(self) -> list[EventRow]:
         """The lines that nobody has stored yet: the taker does."""
         with self._lock:
@@ -103,19 +114,40 @@ class Execution:
 
     def prepare(self, scope: Mapping[str, Any]) -> Failed | None:
         """Render the config; a Failed if that can't be done, and another attempt could not either."""
+        refused = self._prepare(scope)
+        return None if refused is None else masked_failure(refused, self.redactor)
+
+    def _prepare(self, scope: Mapping[str, Any]) -> Failed | None:
         try:
             step_type = self.plan.step_type(self.node)
+            scope = self._with_credentials(scope)
             self.config = self.plan.render(self.node, scope)
             self.cached = Cached.of(self.run, self.plan, self.node, scope)
         except UnknownStepType as error:
             return Failed(code="unknown_step_type", message=f"No step type {error} is installed here.", retryable=False)
         except ExpressionError as error:
             return Failed(code=error.code, message=error.message, retryable=False)
-        secrets = set(secrets_in(self.config))
-        if secrets:  # and these values are masked in the log, too
-            self.redactor = Redactor(secrets)
+        except CredentialRefused as refused:
+            return refused.failed()
+        self._mask(secrets_in(self.config))
         self.inputs = json.sanitize(self.redactor.value(self.config))[0]
         return self._refusal(step_type)
+
+    def _with_credentials(self, scope: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The scope with the credentials that its config reads; those of all its run are masked from here on."""
+        if not self.plan.credentials:
+            return scope
+        named = self.plan.credentials_of(self.node)
+        self.held = HeldCredentials(self.run.project_id, self.plan.credentials, named, self._mask)
+        self._mask(self.held.secrets())
+        return {**scope, "credentials": self.held.readable()} if named.read else scope
+
+    def _mask(self, secrets: Iterable[str]) -> None:
+        """These values, too, are masked in all that is stored of this attempt."""
+        found = frozenset(secrets)
+        if not found <= self._secrets:
+            self._secrets |= found
+            self.redactor = Redactor(self._secrets)
 
     def perform(self) -> Result:
         """Do it, here and now, unless its output is cached. Never raises: whatever happens is a result."""
@@ -125,6 +157,8 @@ class Execution:
             return Result(outcome=known, inputs=self.inputs, reason="cached")
         failpoint("step.before_effect")
         outcome = self._outcome()
+        if outcome is not None and self.plan.credentials:
+            outcome = masked(outcome, self.redactor)
         self.plan.pace.took(self.node, time.monotonic() - self.began)
         failpoint("step.after_effect")
         if self.cached is not None and isinstance(outcome, Completed):
@@ -159,8 +193,9 @@ class Execution:
             return self.plan.step_type(self.node).run(self._context())
         except (StepCancelled, DatabaseAway):
             return None
-        except BaseException as error:  # SystemExit too: sys.exit() in a step is not to end a thread of ours
-            log.info("step %s of run %s raised", self.node.id, self.run.id, exc_info=True)
+        except BaseException as error:  # noqa: BLE001  SystemExit too: sys.exit() in a step is to end no thread of ours
+            trace = self.redactor.text(traceback.format_exc())
+            log.info("step %s of run %s raised\n%s", self.node.id, self.run.id, trace)
             message = self.redactor.text(f"{type(error).__name__}: {_text(error)}")
             return Failed(code="step_error", message=message[:2_000])
 
@@ -188,12 +223,22 @@ class Execution:
             cancel=self.cancel,
             log=self.write_log,
             settings=self._settings or step_settings(),
-            events=ProjectEvents(self.run.project_id, self.row.id),
+            events=ProjectEvents(self.run.project_id, self.row.id, self._without_secrets),
             traceparent=self.run.traceparent,
-            start_run=partial(relatives.start_for_step, self.run, self.row),
-            tools=WorkflowTools(self.run, self.row),
+            tools=WorkflowTools(self.run, self.row, self._without_secrets),
             kept=(self.row.then or {}).get("kept") or {},
+            start_run=self._start_run,
+            credentials=self.held,
+            mask=self.mask,
         )
+
+    def _start_run(self, workflow_id: str, inputs: Mapping[str, Json], awaited: bool) -> str:
+        """What another run is given is stored with it: no credential's value goes along."""
+        return relatives.start_for_step(self.run, self.row, workflow_id, self._without_secrets(inputs), awaited)
+
+    def _without_secrets(self, value: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What leaves the step to be stored elsewhere."""
+        return self.redactor.known(value) if self.plan.credentials else value
 
 
 def _text(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from flowforge.engine.named import NamedCredentials, mentions_credentials, named_in
 from flowforge.engine.pace import Pace
 from flowforge.engine.store.rows import StepRow
 from flowforge.kernel.definition import Definition, Node
@@ -72,6 +73,18 @@ class Plan:
         if template is None:
             template = self._cache_keys[node.id, node.is_item] = compile_template(node.cache.key)
         return template
+
+    @cached_property
+    def credentials(self) -> frozenset[str]:
+        """The names of the credentials that its steps may read or send: none in most definitions."""
+        nodes = (each for node in self.definition.nodes for each in (node, node.each.step if node.each else None))
+        mentioning = [node for node in nodes if node is not None and mentions_credentials(node.config)]
+        return frozenset(name for node in mentioning for name in self.credentials_of(node).all)
+
+    def credentials_of(self, node: Node) -> NamedCredentials:
+        """Those that one node's config names."""
+        members: frozenset[str] = getattr(step_types().get(node.type), "credential_members", frozenset())
+        return named_in(self.config(node), node.config, members)
 
     def expression(self, text: str) -> Expression:
         expression = self._expressions.get(text)

@@ -1,7 +1,7 @@
 """Workflows that a step calls as tools: runs of the same project, started once each, that end with their step."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flowforge.core.json import Json
 from flowforge.engine import relatives
@@ -22,9 +22,12 @@ def start_keys(run: ClaimedRun, row: StepRow) -> list[str]:
 class WorkflowTools:
     """The ToolPort of one attempt of one step."""
 
-    def __init__(self, run: ClaimedRun, row: StepRow) -> None:
+    def __init__(
+        self, run: ClaimedRun, row: StepRow, without_secrets: Callable[[Mapping[str, Json]], Mapping[str, Json]]
+    ) -> None:
         self._run = run
         self._row = row
+        self._without_secrets = without_secrets  # what a run is given is stored with it
 
     def find(self, workflow: str) -> Tool | None:
         with told_apart():
@@ -40,7 +43,9 @@ class WorkflowTools:
 
     def start(self, tool: Tool, inputs: Mapping[str, Json], number: int) -> str:
         key = relatives.call_key(self._row.id, self._run.attempt, number)
-        return relatives.start_for_step(self._run, self._row, tool.workflow_id, inputs, True, key)
+        return relatives.start_for_step(
+            self._run, self._row, tool.workflow_id, self._without_secrets(inputs), True, key
+        )
 
     def ended(self, run_id: str) -> ToolEnd | None:
         with told_apart():

@@ -105,7 +105,7 @@ def _joined(required: Mapping[str, Schema], schema: Schema) -> Schema:
     }
 
 
-def _of_project(name: str, summary: str, **required: Schema) -> Told:
+def _of_project(name: str, summary: str, /, **required: Schema) -> Told:
     schema = {"type": "object", "required": list(required), "properties": dict(required)}
     return Told(name=name, summary=summary, schema=schema)
 
@@ -124,7 +124,15 @@ TOLD: Final[Mapping[str, Told]] = {
     **{
         kind.name: kind
         for kind in (
-            _of_project(CREDENTIAL_EXPIRED, "A credential has passed its `expires_at`.", credential_id=_ID),
+            _of_project(
+                CREDENTIAL_EXPIRED,
+                "A credential has passed its `expires_at`.",
+                credential_id=_ID,
+                project_id=_ID,
+                name=_TEXT,
+                type=_TEXT,
+                expires_at=_TEXT,
+            ),
             _of_project(ALERT_TRIGGERED, "An alert has begun to fire.", alert_id=_ID),
             _of_project(
                 SUBSCRIPTION_DISABLED,

@@ -61,6 +61,7 @@ UNFOLD: dict[str, Any] = {
                     _page("People", "group", "projects.user"),
                     _page("Logins", "login", "projects.tokenfamily"),
                     _page("API keys", "key", "projects.apikey"),
+                    _page("Credentials", "lock", "credentials.credential"),
                 ],
             },
             {

@@ -163,6 +163,64 @@ def _has_no_prompts(_asset_id: str) -> str:
     raise NotAvailable("Prompt assets are not available here.")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credential:
+    """A secret of the run's project, opened for one attempt. It goes to the host it was asked for, and nowhere else."""
+
+    name: str
+    type: str  # token, basic, header, oauth2_client, aws, database
+    data: Mapping[str, str | int] = field(repr=False)  # by type: docs/credentials.md
+
+
+class CredentialRefused(Exception):
+    """The credential cannot be had, or may not be sent there: the step fails with this."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code  # credential_unknown, credential_expired, credential_host, credential_type …
+        self.message = message
+        self.retryable = retryable
+
+    def failed(self) -> Failed:
+        return Failed(code=self.code, message=self.message, retryable=self.retryable)
+
+
+class CredentialPort(Protocol):
+    """The credentials that a step's config names, in a member of `credential_members` or in expressions."""
+
+    def get(self, name: str, host: str) -> Credential:
+        """To be sent to `host` (`name` or `name:port`). Raises CredentialRefused."""
+        ...
+
+    def check(self, host: str) -> None:
+        """Whether all that the config's expressions read may be sent to `host`. Raises CredentialRefused."""
+        ...
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the config names any."""
+        ...
+
+    def conceal(self, secret: str) -> None:
+        """Mask this, too, in whatever is stored of the attempt: a token that a credential was exchanged for."""
+        ...
+
+
+class NoCredentials:
+    """The port where there are none."""
+
+    in_use = False
+
+    def get(self, name: str, host: str) -> Credential:  # noqa: ARG002  the port's signature
+        raise CredentialRefused("credential_unknown", f"There is no credential {name!r} here.")
+
+    def check(self, host: str) -> None:
+        """Nothing is held, so nothing can leak."""
+
+    def conceal(self, secret: str) -> None:
+        """Nothing is stored."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One attempt of one step."""
@@ -184,6 +242,19 @@ class Context:
     tools: ToolPort = NO_TOOLS
     load_prompt: LoadPrompt = _has_no_prompts
     kept: Mapping[str, Json] = field(default_factory=dict)  # what the step itself has kept: Continues
+    credentials: CredentialPort = field(default_factory=NoCredentials)
+    mask: Callable[[str], str] = str
+    """The text without secrets: for what is cut before it is logged or given back. A secret cut in two is none that
+    anybody would recognise"""
+
+    def credential(self, name: str, host: str) -> Credential:
+        """What `config.credential` and its kin name, to be sent to `host` (`name` or `name:port`) and nowhere else.
+
+        The name stands in a member of the config that the type's `credential_members` lists, as it is written: no
+        expression. Everything secret in it is masked in all that is stored of the attempt. Raises CredentialRefused,
+        whose `failed()` is the outcome, for one that is unknown, has expired or is bound to other hosts.
+        """
+        return self.credentials.get(name, host)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +308,11 @@ class BaseStep:
     starts_processes: ClassVar[bool] = False
     default_timeout_seconds: ClassVar[float | None] = None
     unrendered: ClassVar[frozenset[str]] = frozenset()
+    credential_members: ClassVar[frozenset[str]] = frozenset()
+    """Members of the config that hold a credential's name. Optional: a type without it reads credentials in
+    expressions alone"""
+    target_member: ClassVar[str | None] = None
+    """The member with the URL that its credentials are sent to: held against their hosts when a definition is saved"""
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:  # noqa: ARG002  the schema says it all
         return []

@@ -1,6 +1,7 @@
 """`http`: a call to another service, through the guarded client."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Final
 from urllib.parse import urldefrag, urlencode
 
@@ -10,8 +11,9 @@ from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.pointers import escape
 from flowforge.kernel import durations
-from flowforge.steps.base import BaseStep, Context, Failed, Kind, Outcome, StepCancelled
+from flowforge.steps.base import BaseStep, Context, CredentialRefused, Failed, Kind, Outcome, StepCancelled
 from flowforge.steps.http_answer import expected_redirect, outcome
+from flowforge.steps.http_proof import may_go_to, proof_of
 from flowforge.steps.values import holds_expression, text
 
 DEFAULT_SECONDS: Final = 30.0
@@ -37,6 +39,8 @@ class Http(BaseStep):
     kind: ClassVar[Kind] = "effect"
     # None: its own deadline, `timeout`, always ends it; the engine's default would cut a longer `timeout` off
     default_timeout_seconds: ClassVar[float | None] = None
+    credential_members: ClassVar[frozenset[str]] = frozenset({"credential"})
+    target_member: ClassVar[str | None] = "url"
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["url"],
@@ -66,6 +70,13 @@ class Http(BaseStep):
                 "description": "A number, a class such as 2xx, or a list of these. GET and HEAD follow redirects, "
                 "at most 3, unless a 3xx is expected.",
             },
+            "credential": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Credential",
+                "description": "The name of one of the project's, sent as its type says: token, basic, header or "
+                "oauth2_client. To its hosts alone.",
+            },
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {
@@ -91,14 +102,15 @@ class Http(BaseStep):
     def run(self, context: Context) -> Outcome:
         try:
             outgoing = _outgoing(context)
+            answer = egress(context.settings.allow_private_targets).send(outgoing, context.cancel)
         except ValueError as error:
             return Failed(code="invalid_config", message=str(error), retryable=False)
-        try:
-            answer = egress(context.settings.allow_private_targets).send(outgoing, context.cancel)
         except EgressCancelled:
             raise StepCancelled(context.cancel.reason) from None
         except EgressError as error:
             return Failed(code=error.code, message=str(error), retryable=error.retryable)
+        except CredentialRefused as refused:
+            return refused.failed()
         context.log("info", f"{outgoing.method} {_without_query(outgoing.url)} answered {answer.status}")
         return outcome(answer, context.config.get("expect_status", "2xx"), clock.now())
 
@@ -136,19 +148,28 @@ def _reserved(headers: Json) -> list[str]:
 
 
 def _outgoing(context: Context) -> Outgoing:
-    """Raises ValueError, with a message for people, on what only shows once the config is rendered."""
+    """Raises ValueError, with a message for people, on what only shows once the config is rendered.
+
+    And CredentialRefused, and EgressError where a token has to be fetched for it.
+    """
     config = context.config
     if reserved := _reserved(config.get("headers", {})):
         raise ValueError(f"the header {reserved[0]} is set for you")
     method = config.get("method", "GET")
     seconds = _seconds(config.get("timeout", DEFAULT_SECONDS))
+    url = _url(config["url"], config.get("query", {}))
+    headers = _headers(context, method)
+    proof = proof_of(context, url)
+    if taken := headers.keys() & proof.keys():
+        raise ValueError(f"the header {min(taken)} is the credential's: leave it out")
     return Outgoing(
         method=method,
-        url=_url(config["url"], config.get("query", {})),
-        headers=_headers(context, method),
+        url=url,
+        headers=headers | proof,
         body=_body(config),
         timeout_seconds=seconds if context.timeout_seconds is None else min(seconds, context.timeout_seconds),
         follow_redirects=not expected_redirect(config.get("expect_status", "2xx")),
+        check_host=partial(may_go_to, context) if context.credentials.in_use else None,
     )
 
 

@@ -9,7 +9,9 @@ MAX_LINE_BYTES: Final = 8 * 1024
 MAX_LOG_LINES: Final = 10_000
 MAX_LOG_BYTES: Final = 1024 * 1024
 TAIL_BYTES: Final = 64 * 1024
+SEAM_BYTES: Final = 32 * 1024  # kept beyond each cut until secrets are masked: none is longer, and half a one is seen
 
+_KEPT_BYTES: Final = TAIL_BYTES + SEAM_BYTES
 _CONTINUATION: Final = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
 
 
@@ -41,19 +43,19 @@ class LogBudget:
 class Stream:
     """One of a process's outputs, fed in chunks as they are read."""
 
-    def __init__(self, level: LogLevel, budget: LogBudget) -> None:
+    def __init__(self, level: LogLevel, budget: LogBudget, mask: Callable[[str], str] = str) -> None:
+        self._mask = mask
         self._level = level
         self._budget = budget
         self._line = bytearray()
-        self._line_was_cut = False
         self._tail = bytearray()
         self._total = 0
 
     def feed(self, chunk: bytes) -> None:
         self._total += len(chunk)
         self._tail += chunk
-        if len(self._tail) > 2 * TAIL_BYTES:  # twice: so that not every chunk moves the whole of it
-            del self._tail[:-TAIL_BYTES]
+        if len(self._tail) > 2 * _KEPT_BYTES:  # twice: so that not every chunk moves the whole of it
+            del self._tail[:-_KEPT_BYTES]
         *complete, rest = chunk.split(b"\n")
         for piece in complete:
             self._extend_line(piece)
@@ -64,18 +66,18 @@ class Stream:
         """The stream has ended: its last line needs no newline. Gives the tail."""
         if self._line:
             self._end_line()
-        tail = self._tail[-TAIL_BYTES:]
-        if len(tail) < self._total:
-            tail = tail.lstrip(_CONTINUATION)  # the cut may be inside a character
-        return decode(bytes(tail))
+        if self._total <= TAIL_BYTES:
+            return decode(bytes(self._tail))
+        tail = self._mask(decode(bytes(self._tail))).encode()[-TAIL_BYTES:]
+        return decode(tail.lstrip(_CONTINUATION))  # the cut may be inside a character
 
     def _extend_line(self, piece: bytes) -> None:
-        room = MAX_LINE_BYTES - len(self._line)
-        self._line_was_cut = self._line_was_cut or len(piece) > room
+        room = MAX_LINE_BYTES + SEAM_BYTES - len(self._line)
         self._line += piece[:room]
 
     def _end_line(self) -> None:
         line = bytes(self._line).removesuffix(b"\r")
-        self._budget.line(self._level, line + b" [cut]" if self._line_was_cut else line)
+        if len(line) > MAX_LINE_BYTES:
+            line = self._mask(decode(line)).encode()[:MAX_LINE_BYTES] + b" [cut]"
+        self._budget.line(self._level, line)
         self._line.clear()
-        self._line_was_cut = False

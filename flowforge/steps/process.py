@@ -84,7 +84,7 @@ def run_process(
     if context.cancel.is_set:
         raise StepCancelled(context.cancel.reason)
     budget = LogBudget(context.log)
-    stdout, stderr = Stream("info", budget), Stream("warning", budget)
+    stdout, stderr = Stream("info", budget, context.mask), Stream("warning", budget, context.mask)
     result = _Bounded(max_result_bytes)
     env = {**_clean_environment(scratch), **(environment or {}), **_identity(context)}
     settings, cwd = context.settings, cwd or scratch

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.core import clock
+from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
@@ -41,6 +42,7 @@ class World:
     call: Call
     subscription: Subscription
     delivery: Delivery
+    credential: Credential
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -59,6 +61,7 @@ class World:
             "webhooks/call": self.call,
             "webhooks/subscription": self.subscription,
             "webhooks/delivery": self.delivery,
+            "credentials/credential": self.credential,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -103,6 +106,7 @@ def world(db: None) -> World:
         schedule=schedule,
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
+        credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         webhook=webhook,
         call=Call.objects.create(
             webhook=webhook, decision="rejected", reason="invalid", detail=EVIL, event=EVIL, headers={EVIL: EVIL},

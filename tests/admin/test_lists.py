@@ -30,6 +30,8 @@ QUERIES = {  # at most, session and person among them
     "projects/tokenfamily list": 5,
     "workers/worker list": 5,
     "workers/worker page": 4,
+    "credentials/credential list": 5,
+    "credentials/credential page": 5,
     "schedules/schedule list": 5,
     "schedules/schedule page": 11,
     "schedules/backfill list": 5,
@@ -59,6 +61,7 @@ def test_it_works(superuser: Client, world: World, query_counter: Counter, name:
         run = factories.make_run(workflow=workflow, created_by="system")
         factories.make_step(run=run)
         factories.make_worker()
+        factories.make_credential(project=workflow.project)
         factories.make_backfill(schedule=factories.make_schedule(workflow=workflow))
         factories.make_api_key(project=workflow.project, created_by=factories.make_user())
         factories.make_version(workflow=world.workflow, version=workflow.version + Run.objects.count())

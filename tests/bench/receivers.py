@@ -31,7 +31,7 @@ class Receivers:
         return [wait for path, wait in list(self._seen) if which(path)]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 path, body = await _request(reader)
                 happened = datetime.fromisoformat(json.loads(body)["timestamp"]).timestamp()

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.urls import get_resolver
 
+from flowforge.credentials.models import Credential
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from runs.models import FailureGroup, Run, StepRun
@@ -25,13 +26,14 @@ ANY: Final = ""  # whoever has valid credentials
 
 DEFINITION: Final = {"nodes": [], "edges": []}
 _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
+_NEW_CREDENTIAL: Final = {"name": "new", "type": "token", "data": {"token": "a token of tests"}}
 _NEW_SCHEDULE: Final = {"name": "new", "workflow_id": "{workflow}", "cron": "@daily"}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
 ID_NAMES: Final = (
     *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
-    *("webhook", "call", "subscription", "delivery"),
+    *("webhook", "call", "subscription", "delivery", "credential"),
 )
 
 
@@ -152,6 +154,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         scope="schedules:write", body={"from": "2025-01-01T00:00:00Z", "to": "2025-01-01T00:05:00Z"}
     ),
     "POST /v1/schedules/{schedule}/backfills/{backfill}:cancel": Operation(scope="schedules:write", body={}),
+    **_reads("credentials:read", "/v1/credentials", "/v1/credentials/{credential}"),
+    "POST /v1/credentials": Operation(scope="credentials:write", body=_NEW_CREDENTIAL),
+    "PATCH /v1/credentials/{credential}": Operation(scope="credentials:write", body={"hosts": []}),
+    "DELETE /v1/credentials/{credential}": Operation(scope="credentials:write"),
     **_reads("webhooks:read", "/v1/webhooks", "/v1/webhooks/{webhook}", "/v1/webhooks/{webhook}/deliveries"),
     "POST /v1/webhooks": Operation(scope="webhooks:write", body={"name": "new", "workflow_id": "{workflow}"}),
     "PATCH /v1/webhooks/{webhook}": Operation(scope="webhooks:write", body={"name": "other"}),
@@ -180,6 +186,7 @@ SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.s
 WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(ID_NAMES)})\}}", name))
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/api-keys",
+    "POST /v1/credentials",
     "POST /v1/events",
     "POST /v1/subscriptions",
     "POST /v1/webhooks",
@@ -221,12 +228,13 @@ def make_place(project: Project) -> Place:
     backfill = factories.make_backfill(schedule=schedule)
     webhook = Webhook.objects.create(project=project, workflow=workflow, name="hook")
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
+    credential = factories.make_credential(project=project)
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
     work = (project, workflow, run, step, key, failure, event, schedule, backfill)
-    rows = (*work, webhook, received, subscription, delivery)
+    rows = (*work, webhook, received, subscription, delivery, credential)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -252,6 +260,7 @@ def snapshot(project_id: str) -> list:
         list(Backfill.objects.filter(schedule__project_id=project_id).order_by("pk").values()),
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
+        list(Credential.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
         list(Subscription.objects.filter(**owned).order_by("pk").values()),
         list(Delivery.objects.filter(subscription__project_id=project_id).order_by("pk").values()),

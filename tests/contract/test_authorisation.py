@@ -26,15 +26,14 @@ from tests.contract.matrix import (
 )
 from tests.support.api import ApiClient
 
-READS = {"projects:read", "workflows:read", "runs:read", "schedules:read", "webhooks:read"}
+READS = {"projects:read", "workflows:read", "runs:read", "schedules:read", "webhooks:read", "credentials:read"}
+EDITS = {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "credentials:write"}
 ROLES = {  # of the scopes that the table names
-    "viewer": READS,
+    "viewer": READS - {"credentials:read"},
     "operator": READS | {"runs:write"},
-    "editor": READS | {"runs:write", "workflows:write", "schedules:write", "webhooks:write"},
-    "admin": READS
-    | {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "projects:write", "keys:write"},
-    "owner": READS
-    | {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "projects:write", "keys:write"},
+    "editor": READS | EDITS,
+    "admin": READS | EDITS | {"projects:write", "keys:write"},
+    "owner": READS | EDITS | {"projects:write", "keys:write"},
 }
 
 

@@ -17,7 +17,7 @@ from flowforge.core.redaction import Redactor
 from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
 from flowforge.steps.registry import default_registry
 from tests.support.http_stub import HttpStub
-from tests.support.steps import Attempt
+from tests.support.steps import Attempt, Tokens
 
 CANARY = "canary-5f3a9c"
 BUSY = "def main(**inputs):\n    print('busy', flush=True)\n    while True:\n        pass\n"
@@ -63,7 +63,7 @@ def answering_model(stub: HttpStub) -> Config:
 
 def refusing_model(stub: HttpStub) -> Config:
     stub.reply(401, json={"error": {"message": f"wrong key: {CANARY}"}})
-    return model(stub, api_key=CANARY)
+    return model(stub, credential="key")
 
 
 def refused(stub: HttpStub) -> Config:
@@ -201,7 +201,7 @@ def case(step_type: StepType) -> Case:
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path)
+    return Attempt(home=tmp_path, credentials=Tokens(CANARY))
 
 
 def faults(step_type: StepType, config: Config) -> list[str]:

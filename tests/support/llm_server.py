@@ -153,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def refuse(self, answer: Answer) -> None:
         self.send_response(answer.status)
-        for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+        for name, value in {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)

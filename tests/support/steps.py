@@ -10,7 +10,11 @@ from typing import Any
 from flowforge.steps.base import (
     CancelToken,
     Context,
+    Credential,
+    CredentialPort,
+    CredentialRefused,
     LogLevel,
+    NoCredentials,
     Outcome,
     Published,
     StartRefused,
@@ -36,6 +40,22 @@ class Events:
         return Published(id=f"event-{len(self.published)}", matched=2, unclear=self.unclear)
 
 
+class Tokens(NoCredentials):
+    """One credential, `key`, of the type token, that may be sent to the loopback."""
+
+    in_use = True
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def get(self, name: str, host: str) -> Credential:
+        if name != "key":
+            return super().get(name, host)
+        if not host.startswith("127.0.0.1:"):
+            raise CredentialRefused("credential_host", "It may not go there.")
+        return Credential(name=name, type="token", data={"token": self._token})
+
+
 @dataclass(kw_only=True)
 class Attempt:
     """`Attempt(home=tmp_path).run(step_type, config)`; `lines` is the log, `cancel_after(text)` stops it there."""
@@ -49,6 +69,7 @@ class Attempt:
     started: list[tuple[str, Mapping[str, Any], bool]] = field(default_factory=list)  # runs that the step started
     traceparent: str = ""
     tools: ToolPort = NO_TOOLS
+    credentials: CredentialPort = field(default_factory=NoCredentials)
     kept: Mapping[str, Any] = field(default_factory=dict)
     llm_prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     events: Events = field(default_factory=Events)
@@ -88,6 +109,7 @@ class Attempt:
             traceparent=self.traceparent,
             start_run=self.start_run,
             tools=self.tools,
+            credentials=self.credentials,
             kept=self.kept,
         )
 

@@ -13,7 +13,7 @@ from flowforge.kernel.validation import Validation, from_tasks, validate
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import allowed_step_types
 from flowforge.steps.registry import Registry, default_registry
-from workflows.services import references
+from workflows.services import credentials, references
 
 
 def step_types() -> Registry:
@@ -36,7 +36,10 @@ def check(document: Mapping[str, Json], project: Project) -> Validation:
     found = validate(document, registry, allowed_types=allowed_types(project, registry))
     if found.document is None:
         return found
-    errors = references.faults(found.document, project)
+    errors = [
+        *references.faults(found.document, project),
+        *credentials.faults(found.document, project, registry),
+    ]
     if errors and document.get("tasks") is not None:
         tasks = from_tasks(document["tasks"])
         errors = [replace(fault, pointer=tasks.origin(fault.pointer)) for fault in errors]

@@ -5,7 +5,7 @@
 """
 
 from flowforge.core.egress.addresses import AddressPolicy
-from flowforge.core.egress.client import Answer, Egress, Outgoing, Streamed, checked_url, egress
+from flowforge.core.egress.client import Answer, Egress, Outgoing, Streamed, checked_url, egress, host_and_port
 from flowforge.core.egress.errors import (
     ConnectionFailed,
     EgressCancelled,
@@ -31,4 +31,5 @@ __all__ = [
     "Streamed",
     "checked_url",
     "egress",
+    "host_and_port",
 ]

@@ -7,7 +7,7 @@ neither proxies nor .netrc are read, and no cookie is kept: all callers share th
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -49,6 +49,7 @@ class Outgoing:
     timeout_seconds: float = 30.0  # for all of it: resolving, connecting, redirects, the last byte
     max_bytes: int = DEFAULT_MAX_BYTES  # of the answer's body, after decompression
     follow_redirects: bool = False  # for GET and HEAD
+    check_host: Callable[[str], None] | None = None  # given `name:port` of each hop before it; raises to stop
     cut_short: bool = False  # of a larger or slower body keep what has come, as it came, rather than refuse the answer
 
 
@@ -130,6 +131,8 @@ class Egress:
         token = current_call.set(Call(outgoing.timeout_seconds, cancel))
         try:
             url = checked_url(outgoing.url)
+            if outgoing.check_host is not None:
+                outgoing.check_host(host_and_port(url))
             with _translated(url.host), closing(self._response(_request(outgoing, url))) as response:
                 chunks = _translated_chunks(url.host, _counted(response, outgoing.max_bytes))
                 yield Streamed(status=response.status_code, headers=dict(response.headers.items()), chunks=chunks)
@@ -138,6 +141,8 @@ class Egress:
 
     def _hop(self, outgoing: Outgoing) -> Answer:
         url = checked_url(outgoing.url)
+        if outgoing.check_host is not None:
+            outgoing.check_host(host_and_port(url))
         with _translated(url.host), closing(self._response(_request(outgoing, url))) as response:
             return Answer(
                 status=response.status_code,
@@ -202,6 +207,12 @@ def checked_url(text: str) -> httpx2.URL:
     if url.userinfo:
         raise EgressRefused(detail="a URL may not carry a user name or password; send a header")
     return url
+
+
+def host_and_port(url: httpx2.URL) -> str:
+    """`name:port`, as the client takes them: an international name in its ASCII form, an IPv6 address in brackets."""
+    name = url.raw_host.decode("ascii")
+    return f"{f'[{name}]' if ':' in name else name}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
 def _redirect(outgoing: Outgoing, answer: Answer) -> Outgoing | None:

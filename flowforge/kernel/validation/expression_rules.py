@@ -73,7 +73,7 @@ def _config(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> Ite
             continue
         yield from _members(draft, item, value, f"{at}/step/config")
         rest = {member: part for member, part in value.items() if member != "config"}
-        yield from _value(draft, item, rest, f"{at}/step")
+        yield from _value(draft, replace(item, roots=item.roots - {"credentials"}), rest, f"{at}/step")
 
 
 def _members(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> Iterator[Fault]:
@@ -123,6 +123,9 @@ def _expression(
             yield Fault(pointer=at, code="unknown_name", detail=_unknown_name(reference.root, place.roots))
         elif reference.root == "steps" and reference.name is not None:
             yield from _step(draft, place, reference, reference.name, at)
+        elif reference.root == "credentials" and reference.name is None:
+            detail = "say which credential, as credentials.<name>.<field>: the name is written down, not computed"
+            yield Fault(pointer=at, code="computed_credential", detail=detail)
 
 
 def _unknown_name(root: str, roots: frozenset[str]) -> str:

@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
-from flowforge.core.egress import EgressError, checked_url
+from flowforge.core.egress import EgressError, checked_url, host_and_port
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.jsonschema import SchemaError, compile_schema
-from flowforge.steps.base import BaseStep, Context, Failed, Kind, NotAvailable, Outcome, StepCancelled
+from flowforge.steps.base import (
+    BaseStep,
+    Context,
+    CredentialRefused,
+    Failed,
+    Kind,
+    NotAvailable,
+    Outcome,
+    StepCancelled,
+)
 from flowforge.steps.llm import structured
 from flowforge.steps.llm.anthropic import Anthropic
 from flowforge.steps.llm.ask import Line
@@ -54,6 +63,8 @@ class Llm(BaseStep):
     description: ClassVar[str] = "Asks a language model, which may call workflows that the step names."
     kind: ClassVar[Kind] = "effect"
     default_timeout_seconds: ClassVar[float | None] = DEFAULT_SECONDS
+    credential_members: ClassVar[frozenset[str]] = frozenset({"credential"})
+    target_member: ClassVar[str | None] = "base_url"
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "required": ["provider", "model"],
@@ -67,7 +78,13 @@ class Llm(BaseStep):
                 "description": "Where the provider is, with its version; needed for openai_compatible.",
                 "examples": ["http://llm.internal:8080/v1"],
             },
-            "api_key": {"type": "string", "title": "API key", "description": "An expression, never the key itself."},
+            "credential": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Credential",
+                "description": "The name of one of the project's that holds the provider's key; a local server may "
+                "need none.",
+            },
             "model": {"type": "string", "minLength": 1, "maxLength": 200, "title": "Model"},
             "messages": {"type": "array", "minItems": 1, "maxItems": 1000, "items": _MESSAGE, "title": "Messages"},
             "prompt": {"type": "string", "minLength": 1, "title": "Prompt", "description": "One message of the user."},
@@ -134,24 +151,45 @@ class Llm(BaseStep):
         try:
             toolbox = Toolbox.of(context, context.config.get("tools", ()))
             question = _question(context, toolbox)
+            line = _line(context)
         except ReplyFailed as error:
             return error.failed
+        except CredentialRefused as refused:
+            return refused.failed()
+        except EgressError as error:
+            return Failed(code=error.code, message=str(error), retryable=error.retryable)
         except NotAvailable as error:
             return Failed(code="not_available", message=str(error), retryable=False)
-        return Conversation(context, _line(context), question, toolbox).go()
+        return Conversation(context, line, question, toolbox).go()
 
 
 def _line(context: Context) -> Line:
+    """Raises CredentialRefused, EgressError."""
     provider = _PROVIDERS[context.config["provider"]]
+    base_url = context.config.get("base_url", provider.default_url)
     return Line(
         provider=provider,
-        base_url=context.config.get("base_url", provider.default_url),
-        key=context.config.get("api_key", ""),
+        base_url=base_url,
+        key=_key(context, host_and_port(checked_url(base_url))),
         allow=tuple(context.settings.allow_private_targets),
         cancel=context.cancel,
         log=context.log,
         traceparent=context.traceparent,
     )
+
+
+def _key(context: Context, host: str) -> str:
+    """The provider's key; "" where the config names none. Raises CredentialRefused."""
+    context.credentials.check(host)  # what expressions have read goes there, too
+    name = context.config.get("credential")
+    if name is None:
+        return ""
+    credential = context.credential(name, host)
+    found = credential.data.get({"token": "token", "header": "value"}.get(credential.type, ""))
+    if found is None:
+        message = f"A provider's key is a credential of the type token: {name!r} is of the type {credential.type}."
+        raise CredentialRefused("credential_type", message)
+    return str(found)
 
 
 def _question(context: Context, toolbox: Toolbox) -> Question:

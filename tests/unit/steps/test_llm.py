@@ -12,7 +12,7 @@ from flowforge.steps.base import Completed, Failed, StepCancelled
 from flowforge.steps.llm.prices import cost_of, parse
 from flowforge.steps.llm.step import Llm
 from tests.support.llm_server import LlmServer, event
-from tests.support.steps import Attempt
+from tests.support.steps import Attempt, Tokens
 
 KEY = "sk-canary-5f3a9c-5f3a9c"
 SCHEMA = {
@@ -28,12 +28,12 @@ all_three = pytest.mark.parametrize("provider", ["openai", "anthropic", "openai_
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path, timeout_seconds=30)
+    return Attempt(home=tmp_path, timeout_seconds=30, credentials=Tokens(KEY))
 
 
 def run(attempt: Attempt, server: LlmServer, provider: str = "openai", **config: Any) -> Any:
     prompt = {} if "messages" in config else {"prompt": "Say hello"}
-    whole = {"provider": provider, "base_url": server.url, "model": "m-1", "api_key": KEY, **prompt, **config}
+    whole = {"provider": provider, "base_url": server.url, "model": "m-1", "credential": "key", **prompt, **config}
     return attempt.run(Llm(), whole)
 
 
@@ -89,6 +89,13 @@ def test_it_rejects_a_private_target(attempt: Attempt, llm_server: LlmServer) ->
     attempt.allow = ()
     outcome = fail(attempt, llm_server)
     assert (outcome.code, outcome.retryable) == ("target_refused", False)
+    assert llm_server.asked == []
+
+
+def test_it_rejects_to_send_a_credential_elsewhere(attempt: Attempt, llm_server: LlmServer) -> None:
+    outcome = fail(attempt, llm_server, base_url="https://elsewhere.test/v1")
+    assert (outcome.code, outcome.retryable) == ("credential_host", False)
+    assert fail(attempt, llm_server, credential="gone").code == "credential_unknown"
     assert llm_server.asked == []
 
 
@@ -336,7 +343,7 @@ def test_several_threads_ask_at_once(tmp_path: Path, llm_server: LlmServer) -> N
 
     def ask() -> None:
         barrier.wait()
-        found.append(complete(Attempt(home=tmp_path, timeout_seconds=30), llm_server)["text"])
+        found.append(complete(Attempt(home=tmp_path, credentials=Tokens(KEY)), llm_server)["text"])
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
