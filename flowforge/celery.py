@@ -15,7 +15,7 @@ def create_app(name: str, *, default: bool = False) -> Celery:
     that a worker consumes in its application."""
     created = Celery(name, set_as_current=default)
     created.config_from_object("django.conf:settings", namespace="CELERY")
-    created.autodiscover_tasks(["flowforge.engine", "schedules", "webhooks"])
+    created.autodiscover_tasks(["flowforge.engine", "flowforge.schedules", "webhooks"])
     return created
 
 

@@ -99,7 +99,7 @@ INSTALLED_APPS = [
     "flowforge.credentials",
     "workflows",
     "runs",
-    "schedules",
+    "flowforge.schedules",
     "webhooks",
     "flowforge.engine",
     "flowforge.cli",
@@ -345,7 +345,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "schedules.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "flowforge.schedules.beat:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- logs ---------------------------------------------------------------------------------------------------------

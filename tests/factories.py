@@ -14,9 +14,9 @@ from flowforge.credentials.services.sealing import seal
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
+from flowforge.schedules.models import Backfill, Schedule
 from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
-from schedules.models import Backfill, Schedule
 from workflows.models import Workflow, WorkflowVersion
 
 PASSWORD = "a long password of tests"

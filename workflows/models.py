@@ -87,7 +87,7 @@ class TriggerDecision(Row):
     class Meta(Row.Meta):
         constraints = [
             models.CheckConstraint(condition=Q(decision__in=DECISIONS), name="decision_known"),
-            # one due time, one decision, whoever decides: schedules.services.firing
+            # one due time, one decision, whoever decides: flowforge.schedules.services.firing
             models.UniqueConstraint(
                 fields=["trigger_type", "trigger_id", "due_at"],
                 name="decision_once",

@@ -27,8 +27,8 @@ from flowforge.engine.keeper import keeper
 from flowforge.engine.presence import presence
 from flowforge.engine.store import maintenance
 from flowforge.engine.timers import alarm
+from flowforge.schedules.clockwork import Clockwork
 from flowforge.steps.process import protect_this_process
-from schedules.clockwork import Clockwork
 from webhooks.deliverer import deliverer
 
 log = logging.getLogger("flowforge.worker")

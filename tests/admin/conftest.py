@@ -12,9 +12,9 @@ from django.test import Client
 from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
+from flowforge.schedules.models import Backfill, Schedule
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
-from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page

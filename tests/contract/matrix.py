@@ -13,8 +13,8 @@ from django.urls import get_resolver
 from flowforge.credentials.models import Credential
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
+from flowforge.schedules.models import Backfill, Schedule
 from runs.models import FailureGroup, Run, StepRun
-from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.support.api import Answer, ApiClient
 from webhooks.models import Call, Delivery, Subscription, Webhook

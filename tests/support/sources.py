@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PACKAGES = ("flowforge", "workflows", "runs", "schedules", "webhooks", "templates_app")
+PACKAGES = ("flowforge", "workflows", "runs", "webhooks", "templates_app")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from flowforge.core import clock
 from flowforge.projects.models import Project
+from flowforge.schedules import clockwork
+from flowforge.schedules.models import Schedule
 from runs.models import Run
-from schedules import clockwork
-from schedules.models import Schedule
 from tests import factories
 from tests.support.api import ApiClient
 from tests.support.clock import FrozenClock

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django_celery_beat.models import PeriodicTask
 
-from schedules.models import Backfill, Schedule
+from flowforge.schedules.models import Backfill, Schedule
 from tests import factories
 from tests.apps.schedules.conftest import runs_of, stored
 

@@ -8,9 +8,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from flowforge.celery import app
 from flowforge.core import clock
 from flowforge.kernel.schedules import Cron, Interval, Once, Recurrence
-from schedules.beat import DueTimes, Entry, Scheduler
-from schedules.models import Schedule
-from schedules.services import bells
+from flowforge.schedules.beat import DueTimes, Entry, Scheduler
+from flowforge.schedules.models import Schedule
+from flowforge.schedules.services import bells
 from tests.apps.schedules.conftest import moment, runs_of, stored
 
 

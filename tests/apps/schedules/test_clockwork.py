@@ -6,8 +6,8 @@ import pytest
 from django.db import DatabaseError
 
 from flowforge.core import clock
-from schedules import clockwork
-from schedules.clockwork import Clockwork
+from flowforge.schedules import clockwork
+from flowforge.schedules.clockwork import Clockwork
 
 
 @pytest.fixture

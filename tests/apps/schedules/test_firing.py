@@ -7,10 +7,10 @@ from django_celery_beat.models import PeriodicTask
 
 from flowforge.core import clock
 from flowforge.projects.models import Project
+from flowforge.schedules import clockwork, tasks
+from flowforge.schedules.models import Schedule
+from flowforge.schedules.services import firing
 from runs.models import Run
-from schedules import clockwork, tasks
-from schedules.models import Schedule
-from schedules.services import firing
 from tests import factories
 from tests.apps.schedules.conftest import end_runs, ledger, moment, runs_of, stored
 from workflows.models import TriggerDecision, Workflow

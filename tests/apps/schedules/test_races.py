@@ -13,11 +13,11 @@ import pytest
 from django.db import connection
 
 from flowforge.core import clock
+from flowforge.schedules import clockwork, tasks
+from flowforge.schedules.models import Backfill, Schedule
+from flowforge.schedules.services import backfills, firing, saving
+from flowforge.schedules.services.backfills import Span
 from runs.models import Run
-from schedules import clockwork, tasks
-from schedules.models import Backfill, Schedule
-from schedules.services import backfills, firing, saving
-from schedules.services.backfills import Span
 from tests import factories
 from tests.apps.schedules.conftest import end_runs
 from workflows.models import TriggerDecision

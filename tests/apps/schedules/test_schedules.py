@@ -3,7 +3,7 @@
 import pytest
 from django_celery_beat.models import PeriodicTask
 
-from schedules.models import Schedule
+from flowforge.schedules.models import Schedule
 from tests import factories
 from tests.apps.schedules.conftest import stored
 from workflows.models import Workflow

@@ -4,9 +4,9 @@ import pytest
 
 from flowforge.core import clock
 from flowforge.operating.services import freeze, pause_engine
+from flowforge.schedules import clockwork
+from flowforge.schedules.models import Backfill, Schedule
 from runs.models import Run
-from schedules import clockwork
-from schedules.models import Backfill, Schedule
 from tests import factories
 from tests.apps.schedules.conftest import end_runs, ledger, runs_of
 from workflows.models import TriggerDecision, Workflow

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from flowforge.celery import app
-from schedules.services import bells
+from flowforge.schedules.services import bells
 
 SWEEP_EVERY_SECONDS = 5
 
