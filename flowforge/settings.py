@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "runs",
     "flowforge.schedules",
     "webhooks",
+    "flowforge.alerts",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -164,10 +165,12 @@ def _database(url: str) -> dict[str, Any]:
     else:
         found["ENGINE"] = "django.db.backends.postgresql"
         found.setdefault("OPTIONS", {})
+        found["OPTIONS"] = {"prepare_threshold": 2} | found["OPTIONS"]  # of the engine's own cursors: store/at_once.py
         found["OPTIONS"] |= {
             "connect_timeout": 5,
             "application_name": "flowforge",
-            "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=10s -c statement_timeout=60s",
+            "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=10s -c statement_timeout=60s "
+            "-c plan_cache_mode=force_generic_plan",  # what is prepared has no value on which its plan depends
         }
         found["CONN_HEALTH_CHECKS"] = True
     found["CONN_MAX_AGE"] = None  # our own threads are few and live long: flowforge/asgi.py, flowforge/engine
@@ -281,6 +284,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
 EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
 CHORES = [  # what looks around every few seconds: flowforge.cli.chores
     "flowforge.credentials.services.expiry.run_once",
+    "flowforge.alerts.services.checking.run_once",
 ]
 SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
     ("credentials.Credential", "data_ciphertext", "credentials", "data"),
