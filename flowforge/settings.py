@@ -13,6 +13,7 @@ from typing import Any
 import environ
 
 from flowforge.staff import sidebar
+from flowforge.steps.llm import prices
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -260,6 +261,7 @@ RATE_LIMITS = {  # per minute; a project may override the first three in its set
 FILE_ROOTS = [Path(root) for root in env.str("FLOWFORGE_FILE_ROOTS", default=str(HOME / "files")).split(":") if root]
 ISOLATION = env.str("FLOWFORGE_ISOLATION", default="auto")
 READABLE = [Path(path) for path in env.str("FLOWFORGE_READABLE", default="").split(":") if path]
+LLM_PRICES = prices.parse(env.list("FLOWFORGE_LLM_PRICES", default=[]))
 ALLOW_PRIVATE_TARGETS: list[str] = env.list("FLOWFORGE_ALLOW_PRIVATE_TARGETS", default=[])
 METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
