@@ -4,18 +4,29 @@ Celery's own loops want the process's main thread and one event hub, or poll: th
 the broker's socket once its prefetched messages fill the pool, though the pool may be free a millisecond later. Here
 acknowledgements are made by the thread that owns the connection (py-amqp is not safe between threads), and as long as
 a message waits for one the socket is left again within milliseconds.
+
+Hints to drive, most of what comes, are only put down for the drivers. The loop does so by itself: through Celery's
+pool each would cost as much processor time as a commit, and hold up the next by those milliseconds.
 """
 
+import logging
+import uuid
+from datetime import datetime
 from typing import Any
 
 from celery.bootsteps import RUN  # type: ignore[attr-defined]  # the stubs leave it out
 from celery.worker import state
 from celery.worker.consumer import Consumer
+from kombu.exceptions import ContentDisallowed, DecodeError
 
+from flowforge.core import bell, clock
+from flowforge.engine.drivers import drivers
 from flowforge.engine.presence import presence
 
 IDLE_SECONDS = 0.5  # nothing is in hand: a message wakes us at once, the end of the process after so long
 BUSY_SECONDS = 0.005  # a message is in hand: its acknowledgement comes from another thread
+
+log = logging.getLogger("flowforge.worker")
 
 
 class PoolConsumer(Consumer):
@@ -33,11 +44,14 @@ class PoolConsumer(Consumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         handle = super().create_task_handler(*args, **kwargs)
 
-        def counting(message: Any) -> None:
+        def take(message: Any) -> None:
+            if _put_down(message):
+                message.ack_log_error(log, self.connection_errors)  # type: ignore[attr-defined]  # as above
+                return
             self._in_hand += 1
             handle(message)
 
-        return counting
+        return take
 
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         """Called by a pool's thread when a task begins."""
@@ -52,6 +66,23 @@ class PoolConsumer(Consumer):
     @property
     def patience_seconds(self) -> float:
         return BUSY_SECONDS if self._in_hand > 0 else IDLE_SECONDS
+
+
+def _put_down(message: Any) -> bool:
+    """Whether it was a hint to drive and the drivers have it; all else, and what they have no room for, is the pool's.
+
+    Of a message with several runs some may be put down twice: that is allowed of hints.
+    """
+    if message.headers.get("task") != bell.DRIVE:
+        return False
+    try:
+        expires = message.headers.get("expires")
+        if expires is not None and datetime.fromisoformat(expires) <= clock.now():
+            return False
+        run_ids = [uuid.UUID(run_id) for run_id in message.payload[0]]
+    except (ContentDisallowed, DecodeError, LookupError, TypeError, ValueError):
+        return False
+    return all(drivers.hint(run_id) for run_id in run_ids)
 
 
 def take_hints(obj: PoolConsumer, connection: Any, consumer: Any, blueprint: Any, *_: Any, **__: Any) -> None:

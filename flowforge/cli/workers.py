@@ -150,7 +150,7 @@ class Workers:
         if pools.draining.is_set():
             return False
         if task == bell.DRIVE:
-            return self._driving is not None and drivers.hint(uuid.UUID(args[0]))
+            return self._driving is not None and all(drivers.hint(uuid.UUID(run_id)) for run_id in args)
         idle = self._idle.get(queue)
         return idle is not None and not pools.is_full(queue) and idle.offer(partial(tasks.work, *args))
 

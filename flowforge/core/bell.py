@@ -1,4 +1,4 @@
-"""The bell: a Celery message that says "look at this run". It may be lost, doubled or late without harm.
+"""The bell: a Celery message that says "look at this run" (or these). It may be lost, doubled or late without harm.
 
 The web rings by name and on commit; it never imports the engine. Messages expire: a stale hint is useless.
 """
@@ -21,6 +21,7 @@ DELIVER = "webhooks.deliver"
 CONTROL_QUEUE = "control"
 EXPIRES_SECONDS = 60
 DELIVERIES_RING_SECONDS = 0.2
+RUNS_IN_A_HINT = 32  # as many as one thread drives at a time
 
 log = logging.getLogger("flowforge.bell")
 
@@ -38,17 +39,19 @@ _deliverers: list[Callable[[], None]] = []
 _delivery_rung_at = 0.0
 
 
-def drive(run_id: uuid.UUID) -> None:
-    """Hint that a run has something to decide, once the current transaction is committed."""
-    transaction.on_commit(lambda: drive_now(run_id))
+def drive(*run_ids: uuid.UUID) -> None:
+    """Hint that runs have something to decide, once the current transaction is committed."""
+    transaction.on_commit(lambda: drive_now(*run_ids))
 
 
-def drive_now(run_id: uuid.UUID) -> None:
+def drive_now(*run_ids: uuid.UUID) -> None:
     """Hint at once: for callers that have committed already."""
     failpoint("bell.before_ring")
-    for listener in _listeners:
-        listener(run_id)
-    _send(DRIVE, [str(run_id)], CONTROL_QUEUE)
+    for run_id in run_ids:
+        for listener in _listeners:
+            listener(run_id)
+    for first in range(0, len(run_ids), RUNS_IN_A_HINT):
+        _send(DRIVE, [str(run_id) for run_id in run_ids[first : first + RUNS_IN_A_HINT]], CONTROL_QUEUE)
 
 
 def drive_overdue(run_id: uuid.UUID) -> None:

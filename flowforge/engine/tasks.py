@@ -11,9 +11,10 @@ from flowforge.engine.presence import presence
 
 
 @shared_task(name=bell.DRIVE, ignore_result=True)
-def drive(run_id: str) -> None:
-    """Look at this run. Hints of which the drivers have their fill already wait, so that other processes get some."""
-    drivers.hint(uuid.UUID(run_id), wait_seconds=bell.EXPIRES_SECONDS)
+def drive(*run_ids: str) -> None:
+    """Look at these runs. Hints of which the drivers have their fill already wait, so that other processes get some."""
+    for run_id in run_ids:
+        drivers.hint(uuid.UUID(run_id), wait_seconds=bell.EXPIRES_SECONDS)
 
 
 @shared_task(name=bell.WORK, ignore_result=True)

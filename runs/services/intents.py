@@ -54,8 +54,7 @@ def ask_to_cancel(run_ids: Sequence[uuid.UUID], reason: str = "") -> int:
     count = fit.filter(id__in=ids).update(
         cancel_requested_at=now, cancel_reason=reason, wake_at=now, pokes=F("pokes") + 1
     )
-    for run_id in ids:
-        bell.drive(run_id)
+    bell.drive(*ids)
     return count
 
 

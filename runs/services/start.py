@@ -146,9 +146,7 @@ def start_runs(
         insert_rows(events)
         tell_of(workflow.project_id, new, events)
         transaction.on_commit(_accepted)
-        for run in new:
-            if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE:
-                bell.drive(run.id)
+        bell.drive(*(run.id for run in new if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE))
         failpoint("accept.before_commit")
         return _answers(drafts, holders, joined, new)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from flowforge.core import json
 from flowforge.engine import driver, execution
@@ -314,3 +315,14 @@ def test_a_long_value_as_a_branch_is_cut(flow: MakeFlow) -> None:
     run = flow(nodes=[switch]).run(text="x" * 500)
     assert run.status == "completed"
     assert step(run, "long").branch == "x" * 200
+
+
+def test_the_server_plans_a_commit_once_and_not_each_time(flow: MakeFlow) -> None:
+    """Planning costs as much as the commit itself."""
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL's: SQLite keeps its statements by itself")
+    flow(chain(*(effect(name) for name in "abcdef"))).run()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'WITH run AS%'")
+        (prepared,) = cursor.fetchone()
+    assert prepared > 0

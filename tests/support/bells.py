@@ -26,8 +26,8 @@ class BellRecorder:
 
     def send(self, name: str, args: list[str], queue: str) -> None:
         """Has the signature of flowforge.core.bell's own sender, whose place it takes."""
-        if args:  # else of no run: that there are webhooks to be sent
-            self.rings.append(Ring(name=name, run_id=uuid.UUID(args[0]), queue=queue))
+        runs = args if name == bell.DRIVE else args[:1]  # none: that there are webhooks to be sent
+        self.rings.extend(Ring(name=name, run_id=uuid.UUID(run_id), queue=queue) for run_id in runs)
 
     @property
     def driven(self) -> list[uuid.UUID]:

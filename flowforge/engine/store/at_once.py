@@ -110,7 +110,8 @@ def commits_at_once(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
 
 
 def _execute_all(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
-    """By cursors of psycopg's own, whose statements the server prepares; Django's interpolates their values."""
+    """By cursors of psycopg's own, whose statements the server prepares (`prepare_threshold` in settings.py): to plan
+    one anew costs as much as to execute it. Django's interpolates their values."""
     try:
         with connection.wrap_database_errors, ExitStack() as stack:
             cursors = [stack.enter_context(psycopg.Cursor(connection.connection)) for _ in asked]

@@ -58,3 +58,12 @@ def test_it_remembers_no_more_than_it_can_hold(rescued: Heard, monkeypatch: pyte
     for _ in range(10):
         core_bell.drive_overdue(new_id())
     assert len(core_bell._overdue) == 3
+
+
+def test_one_hint_speaks_of_many_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[str]] = []
+    monkeypatch.setattr(core_bell, "_send", lambda name, args, queue: sent.append(args))
+    runs = [new_id() for _ in range(core_bell.RUNS_IN_A_HINT + 1)]
+    core_bell.drive_now(*runs)
+    core_bell.drive_now()
+    assert sent == [[str(run_id) for run_id in runs[:-1]], [str(runs[-1])]]
