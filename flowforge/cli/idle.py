@@ -30,6 +30,7 @@ class IdleThreads:
         self._threads: list[threading.Thread] = []
         for _ in range(count):
             self.grow()
+        self._idle.reverse()  # the first is taken first
 
     def grow(self) -> None:
         """One thread more."""
