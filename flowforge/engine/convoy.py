@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
+from flowforge.api.problems import is_outage
 from flowforge.core import clock
 from flowforge.engine import driver, pools
 from flowforge.engine.presence import PROCESS_NAME
-from flowforge.engine.store.rows import ClaimedRun, Commit
+from flowforge.engine.store.rows import ClaimedRun, Commit, Committed
 from flowforge.engine.store.together import claim_together, commit_together
-from flowforge.engine.turns import Perform, Turns
+from flowforge.engine.turns import Perform, Turns, commit
 
 MAX_RIDERS = 32  # a round of so many short turns takes some ten milliseconds: nobody waits longer to be taken on
 
@@ -146,11 +147,23 @@ class Convoy:
             self._riders.clear()
         self._station.step_aside(others)
 
+    @staticmethod
+    def _at_last(asked: Commit | None, outcome: Committed | Exception) -> Committed | Exception:
+        """The outcome; of a round that an outage has kept from the disk, that of another try."""
+        if asked is None or not isinstance(outcome, Error) or not is_outage(outcome):
+            return outcome
+        if not connection.in_atomic_block:
+            connection.close()
+        try:
+            return commit(asked)
+        except Exception as error:  # noqa: BLE001  thrown where the round was asked for
+            return error
+
     def _commit(self) -> None:
         if not self._asking:
             return
         asked, self._asking = self._asking, []
         outcomes = commit_together([rider.asks for rider in asked if rider.asks is not None])
         for rider, outcome in zip(asked, outcomes, strict=True):
-            rider.asks, rider.answer = None, outcome
+            rider.asks, rider.answer = None, self._at_last(rider.asks, outcome)
             self._riders.append(rider)

@@ -4,16 +4,21 @@ Whoever carries it decides how: alone, one request after the other (`carry`), or
 then share a transaction (`convoy`).
 """
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
+
+from django.conf import settings
 
 from flowforge.engine import pools
 from flowforge.engine.execution import Execution
 from flowforge.engine.keeper import keeper
+from flowforge.engine.outages import patiently
 from flowforge.engine.outcomes import Result
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store.rows import Commit, LeaseLost
+from flowforge.engine.store.rows import Commit, Committed, LeaseLost
 
 R = TypeVar("R")
 
@@ -46,17 +51,27 @@ Turns = Generator[Commit | Perform, Any, R]
 """Asks, is sent the answer (of a Commit: Committed) or has thrown at it what went wrong."""
 
 
+def commit(asked: Commit) -> Committed:
+    """Write a round. One that tells of a step that was done outlasts an outage as long as a lease does: else the step
+    would count as lost, and be done again."""
+    if not _moves_a_step(asked):
+        return run_store.commit(asked)
+    return patiently(partial(run_store.commit, asked), until=time.monotonic() + settings.LEASE_SECONDS)
+
+
+def _moves_a_step(asked: Commit) -> bool:
+    """Then it can be asked twice: the second time that step is found to have moved (StaleState), and nothing is told
+    again."""
+    return any(step.stored not in (None, (step.status, step.lease_token)) for step in asked.steps)
+
+
 def carry(turns: Turns[None]) -> None:
     """Alone, in this thread."""
     try:
         request = next(turns)
         while True:
             try:
-                answer = (
-                    run_store.commit(request)
-                    if isinstance(request, Commit)
-                    else request.answer(pools.slot_of_this_thread())
-                )
+                answer = commit(request) if isinstance(request, Commit) else request.answer(pools.slot_of_this_thread())
             except Exception as error:  # noqa: BLE001  it is the drive's: thrown where it asked
                 request = turns.throw(error)
             else:

@@ -10,9 +10,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
@@ -20,6 +22,7 @@ from flowforge.engine import driver, pools
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
+from flowforge.engine.outages import patiently
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.plan import Plan, plan_of, steps_named
 from flowforge.engine.presence import PROCESS_NAME
@@ -111,7 +114,7 @@ class Batch:
         if waiting:
             step_store.hand_back(self.run.id, waiting, clock.now())
             bell.work_now(self.run.id, self.queue, 1)
-        self._commit(drive=bell.drive_now)  # the keeper has others to look after: it drives nothing itself
+        self._commit(drive=bell.drive_now, patience_seconds=0)  # the keeper has others to look after: it drives nothing
 
     def _attempt(self, row: StepRow) -> Result:
         execution = Execution(self.run, self.plan, self.plan.node(row), row)
@@ -122,25 +125,36 @@ class Batch:
             keeper.remove(execution)
             self.was_abandoned |= execution.is_abandoned
 
-    def _commit(self, drive: Callable[[uuid.UUID], None] = driver.drive) -> None:
-        """Record what is done, and drive the run on if that frees a step."""
+    def _commit(
+        self, drive: Callable[[uuid.UUID], None] = driver.drive, patience_seconds: float = settings.LEASE_SECONDS
+    ) -> None:
+        """Record what is done, and drive the run on if that frees a step. An outage is outlasted as long as a lease is:
+        then these would count as lost, and be done again."""
         with self._lock:
             done, self._done = self._done, []
         if not done:
             return
         failpoint("result.before_commit")
         settlements = [self._settlement(row, result) for row, result in done if not result.dropped]
-        taken = (
-            step_store.settle_steps(self.run.id, settlements, clock.now(), tell=partial(tell, self.run))
-            if settlements
-            else []
-        )
+        try:
+            taken = self._settle(settlements, time.monotonic() + patience_seconds) if settlements else []
+        except DatabaseError:
+            with self._lock:
+                self._done[:0] = done  # the keeper could not: the thread that does these comes later
+            raise
         failpoint("result.after_commit")
         stopped = len(settlements) < len(done)
         if stopped or _concerns_driver(self.run, self.plan.definition, [each.row for each in taken]):
             drive(self.run.id)
 
+    def _settle(self, settlements: list[Settlement], until: float) -> list[Settlement]:
+        return patiently(
+            lambda: step_store.settle_steps(self.run.id, settlements, clock.now(), tell=partial(tell, self.run)),
+            until=until,
+        )
+
     def _settlement(self, row: StepRow, result: Result) -> Settlement:
+        row = replace(row)  # it may have to be concluded again
         events, cost = conclude(row, self.plan.node(row), result, clock.now(), random.random)
         return Settlement(row=row, events=events, cost=cost)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from tests.faults import nemesis, races, trials
+from tests.faults import nemesis, overload, races, trials
 from tests.faults.judge import Verdict
 from tests.faults.nemesis import fail_at, hold_up_worker, kill_at
 from tests.faults.scenarios import Scenario
@@ -82,7 +82,10 @@ def standard(stack: StackName) -> list[Playable]:
 
 def _embedded() -> list[Playable]:
     held = [nemesis.hold_sqlite(6)] * 2
-    return [Scenario(name="database held", faults="F17", strikes=held, expected={"database locked": 2})]
+    return [
+        Scenario(name="database held", faults="F17", strikes=held, expected={"database locked": 2}),
+        Trial(name="overload", faults="F19", body=overload.overloaded),
+    ]
 
 
 def _each(action: str) -> Sequence[nemesis.Strike]:
