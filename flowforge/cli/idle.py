@@ -3,9 +3,12 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from django.db import connections
+
+STOP_SECONDS = 5.0
 
 log = logging.getLogger("flowforge.worker")
 
@@ -21,14 +24,23 @@ class IdleThreads:
 
     def __init__(self, count: int, name: str) -> None:
         self._lock = threading.Lock()
-        self._seats = [_Seat() for _ in range(count)]
-        self._idle = list(reversed(self._seats))
-        self._threads = [
-            threading.Thread(target=self._loop, args=[seat], name=f"{name}-{number}", daemon=True)
-            for number, seat in enumerate(self._seats)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._name = name
+        self._seats: list[_Seat] = []
+        self._idle: list[_Seat] = []
+        self._threads: list[threading.Thread] = []
+        for _ in range(count):
+            self.grow()
+        self._idle.reverse()  # the first is taken first
+
+    def grow(self) -> None:
+        """One thread more."""
+        seat, number = _Seat(), len(self._threads)
+        thread = threading.Thread(target=self._loop, args=[seat], name=f"{self._name}-{number}", daemon=True)
+        thread.start()
+        with self._lock:
+            self._seats.append(seat)
+            self._threads.append(thread)
+            self._idle.append(seat)
 
     def offer(self, call: Callable[[], None]) -> bool:
         """Have `call` run now; False if every thread is busy."""
@@ -40,11 +52,12 @@ class IdleThreads:
         return True
 
     def stop(self) -> None:
-        """End each thread once its call has ended; does not wait longer than a few seconds for any."""
+        """End each thread once its call has ended; does not wait longer than a few seconds for all of them."""
+        deadline = time.monotonic() + STOP_SECONDS
         for seat in self._seats:
             seat.put(None)
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _loop(self, seat: _Seat) -> None:
         try:

@@ -13,7 +13,7 @@ from flowforge.engine.execution import Execution
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store.rows import Commit
+from flowforge.engine.store.rows import Commit, LeaseLost
 
 R = TypeVar("R")
 
@@ -34,9 +34,12 @@ class Perform:
         """`reliever` is called by the keeper should it turn out long."""
         keeper.add(self.execution, held_run=self.lease_token, reliever=reliever)
         try:
-            return self.execution.perform()
+            result = self.execution.perform()
         finally:
             keeper.remove(self.execution)
+        if self.execution.is_abandoned:  # the keeper has ended the step and let the run go
+            raise LeaseLost(self.execution.run.id)
+        return result
 
 
 Turns = Generator[Commit | Perform, Any, R]
