@@ -13,6 +13,7 @@ from typing import Any
 import environ
 
 from flowforge.staff import sidebar
+from flowforge.steps.llm import prices
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -100,6 +101,7 @@ INSTALLED_APPS = [
     "runs",
     "flowforge.schedules",
     "webhooks",
+    "flowforge.alerts",
     "flowforge.engine",
     "flowforge.cli",
 ]
@@ -259,6 +261,7 @@ RATE_LIMITS = {  # per minute; a project may override the first three in its set
 FILE_ROOTS = [Path(root) for root in env.str("FLOWFORGE_FILE_ROOTS", default=str(HOME / "files")).split(":") if root]
 ISOLATION = env.str("FLOWFORGE_ISOLATION", default="auto")
 READABLE = [Path(path) for path in env.str("FLOWFORGE_READABLE", default="").split(":") if path]
+LLM_PRICES = prices.parse(env.list("FLOWFORGE_LLM_PRICES", default=[]))
 ALLOW_PRIVATE_TARGETS: list[str] = env.list("FLOWFORGE_ALLOW_PRIVATE_TARGETS", default=[])
 METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
@@ -281,6 +284,7 @@ HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekee
 EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transaction that appends them
 CHORES = [  # what looks around every few seconds: flowforge.cli.chores
     "flowforge.credentials.services.expiry.run_once",
+    "flowforge.alerts.services.checking.run_once",
 ]
 SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
     ("credentials.Credential", "data_ciphertext", "credentials", "data"),

@@ -19,6 +19,7 @@ urlpatterns = [
     path("v1/", include("flowforge.engine.api.urls")),
     path("v1/", include("flowforge.schedules.api.urls")),
     path("v1/", include("webhooks.api.urls")),
+    path("v1/", include("flowforge.alerts.api.urls")),
     path("v1/", include("flowforge.insights.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -97,6 +97,11 @@ class Run(Row):
             models.Index(fields=["workflow", "-created_at", "-id"], name="run_listing_by_workflow"),
             # the sweep's only query: engine.timers
             models.Index(fields=["wake_at"], name="run_wake", condition=Q(wake_at__isnull=False)),
+            # what ended lately, of a workflow or project: alerts.metrics
+            models.Index(fields=["workflow", "-finished_at"], name="run_ended", condition=Q(finished_at__isnull=False)),
+            models.Index(
+                fields=["project", "-finished_at"], name="run_ended_in_project", condition=Q(finished_at__isnull=False)
+            ),
             # live runs of a workflow or project: selectors.live_runs. By `finished_at`, which has no parameter: SQLite
             # uses a partial index only where the query's own text proves that it fits
             models.Index(fields=["workflow", "status"], name="run_live", condition=Q(finished_at__isnull=True)),

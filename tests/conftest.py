@@ -16,10 +16,12 @@ from flowforge.operating import selectors as operating
 from flowforge.projects.models import Project
 from tests import factories
 from tests.support import http_stub, network
+from tests.support import llm_server as llm_server_of_tests
 from tests.support.api import ApiClient
 from tests.support.bells import BellRecorder
 from tests.support.clock import FrozenClock
 from tests.support.http_stub import HttpStub
+from tests.support.llm_server import LlmServer
 
 # a busy machine is not a fault: examples have no deadline of their own, the test's timeout holds
 hypothesis.settings.register_profile("flowforge", deadline=None, print_blob=True)
@@ -81,6 +83,13 @@ def bell(monkeypatch: pytest.MonkeyPatch) -> BellRecorder:
 def stub() -> Iterator[HttpStub]:
     """A web server on the loopback; the guard of outgoing calls has to be told that it may be reached."""
     with http_stub.serve() as server:
+        yield server
+
+
+@pytest.fixture
+def llm_server() -> Iterator[LlmServer]:
+    """A language model on the loopback that says what the test scripts."""
+    with llm_server_of_tests.serve() as server:
         yield server
 
 

@@ -45,6 +45,19 @@ def current_version(workflow_id: uuid.UUID, *, caller: Caller | None = None) -> 
     return found
 
 
+def callable_workflow(project_id: uuid.UUID, wanted: str) -> WorkflowVersion | None:
+    """The current version of a project's workflow, by its id or by a name that it alone has; with its workflow."""
+    versions = WorkflowVersion.objects.select_related("workflow").filter(
+        workflow__project_id=project_id, version=F("workflow__version")
+    )
+    try:
+        named = versions.filter(workflow_id=uuid.UUID(wanted))
+    except ValueError:
+        named = versions.filter(workflow__name=wanted)
+    found = list(named[:2])
+    return found[0] if len(found) == 1 else None
+
+
 def get_version(workflow_id: uuid.UUID, number: int) -> WorkflowVersion:
     """Raises NotFound."""
     found = WorkflowVersion.objects.filter(workflow_id=workflow_id, version=number).first()

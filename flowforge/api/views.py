@@ -105,21 +105,22 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         data: Json | Page,
         *,
         etag_of: Json = None,
+        tag: str | None = None,
         meta: Mapping[str, Any] | None = None,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> HttpResponse:
         """200 with the envelope; a Page brings its meta, a list is a whole one.
 
-        `etag_of`: the representation to tag, for single resources.
+        `etag_of`: the representation to tag, for single resources; or `tag`, one that was made (`http.tag_in_two`).
         """
         if isinstance(data, Page):
             return Enveloped(data.rows, data.meta, status=status, headers=headers)
         if isinstance(data, list):
             meta = meta or WHOLE
-        if etag_of is None:
+        if etag_of is None and tag is None:
             return Enveloped(data, meta, status=status, headers=headers)
-        tag = http.etag(etag_of)
+        tag = tag or http.etag(etag_of)
         asked = self.request.META.get("HTTP_IF_NONE_MATCH")
         if asked is not None and self.request.method in ("GET", "HEAD"):
             matched = http.matched_weakly(asked, tag)

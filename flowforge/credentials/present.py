@@ -1,5 +1,6 @@
 """How a credential looks in an answer: all but what it is for."""
 
+from flowforge.api.http import tag_in_two
 from flowforge.core.clock import isoformat
 from flowforge.core.json import Json
 from flowforge.credentials.models import Credential
@@ -17,6 +18,11 @@ def credential(row: Credential) -> dict[str, Json]:
         "created_at": isoformat(row.created_at),
         "updated_at": isoformat(row.updated_at),
     }
+
+
+def tag_of(row: Credential) -> str:
+    """A strong entity tag of what people edit and of when it was used."""
+    return tag_in_two(edited(row), isoformat(row.last_used_at))
 
 
 def edited(row: Credential) -> dict[str, Json]:

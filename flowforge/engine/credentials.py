@@ -11,7 +11,7 @@ from flowforge.core.redaction import Redactor
 from flowforge.credentials.services.opening import Opened, open_credentials
 from flowforge.engine.named import NamedCredentials
 from flowforge.steps import hosts
-from flowforge.steps.base import Completed, Credential, CredentialRefused, Failed, Outcome
+from flowforge.steps.base import Completed, Continues, Credential, CredentialRefused, Failed, Outcome
 
 
 class HeldCredentials:
@@ -73,6 +73,8 @@ def masked(outcome: Outcome, redactor: Redactor) -> Outcome:
         return _completed(outcome, redactor)
     if isinstance(outcome, Failed):
         return masked_failure(outcome, redactor)
+    if isinstance(outcome, Continues):
+        return replace(outcome, kept=_object(outcome.kept, redactor))
     then = outcome.then
     return replace(
         outcome,

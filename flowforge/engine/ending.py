@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowforge.engine import relatives
+from flowforge.engine import relatives, tools
 from flowforge.engine.plan import Plan
 from flowforge.engine.store.rows import ClaimedRun, StepRow
+from flowforge.kernel.definition import Node
 from flowforge.kernel.expressions import ExpressionError, Template
 from flowforge.kernel.runstate import Error, StepChange
 from flowforge.kernel.states import ENDED_STEP_STATUSES
@@ -24,9 +25,15 @@ class Ending:
 
     def step_changed(self, change: StepChange, row: StepRow) -> None:
         """A step that ends otherwise than by its child's end leaves that child behind."""
-        left = change.status in ENDED_STEP_STATUSES and row.attempt > 0 and change.reason != "resolved"
+        has_begun = row.attempt > 0 or row.waits_for  # one that goes on later uses up no attempt until then
+        left = change.status in ENDED_STEP_STATUSES and has_begun and change.reason != "resolved"
         if left and self._plan.may_start_run(change.node):
-            self._abandoned.append(relatives.step_key(row.id, self._run.attempt))
+            self._abandoned += self._start_keys(change.node, row)
+
+    def _start_keys(self, node: Node, row: StepRow) -> list[str]:
+        if self._plan.may_call_tools(node):
+            return tools.start_keys(self._run, row)
+        return [relatives.step_key(row.id, self._run.attempt)]
 
     def failed(self, error: Error, scope: Callable[[Template], Mapping[str, Any]]) -> None:
         """The run fails: what `config.on_failure` says of it is rendered now, outside of the transaction."""

@@ -24,6 +24,7 @@ from flowforge.engine.outcomes import Result
 from flowforge.engine.plan import Plan, UnknownStepType
 from flowforge.engine.presence import presence
 from flowforge.engine.store.rows import ClaimedRun, EventRow, StepRow
+from flowforge.engine.tools import WorkflowTools
 from flowforge.kernel.definition import Node
 from flowforge.kernel.expressions import ExpressionError
 from flowforge.projects import selectors as projects
@@ -31,6 +32,7 @@ from flowforge.steps.base import (
     CancelToken,
     Completed,
     Context,
+    Continues,
     CredentialPort,
     CredentialRefused,
     Failed,
@@ -162,7 +164,7 @@ class Execution:
         if self.cached is not None and isinstance(outcome, Completed):
             self.cached.keep(outcome)
         dropped = False
-        if self.cancel.is_set and not isinstance(outcome, Completed | Waiting):
+        if self.cancel.is_set and not isinstance(outcome, Completed | Waiting | Continues):
             outcome, dropped = self._stopped()  # it failed because it was stopped
         return Result(outcome=outcome, dropped=dropped, inputs=self.inputs, logs=self.take_logs())
 
@@ -223,6 +225,8 @@ class Execution:
             settings=self._settings or step_settings(),
             events=ProjectEvents(self.run.project_id, self.row.id, self._without_secrets),
             traceparent=self.run.traceparent,
+            tools=WorkflowTools(self.run, self.row, self._without_secrets),
+            kept=(self.row.then or {}).get("kept") or {},
             start_run=self._start_run,
             credentials=self.held,
             mask=self.mask,
@@ -253,6 +257,7 @@ def step_settings() -> StepSettings:
         file_roots=tuple(settings.FILE_ROOTS),
         allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
         isolation=isolation_here(),
+        llm_prices=settings.LLM_PRICES,
     )
 
 

@@ -120,6 +120,9 @@ class HeldRun:
         """Runs that steps wait for may have ended."""
         for row in relatives.hear([self.journal.rows[key] for key in self.state.live]):
             self.state.live[row.key].resolution = Verdict.of(row.resolution)
+        for row in relatives.hear_continuing([self.journal.rows[key] for key in self.state.live], clock.now()):
+            self.journal.changed[row.key] = row
+            self.state.live[row.key].available_at = row.available_at
 
     def _open_map(self, row: StepRow) -> None:
         """A map begins to go over its items."""

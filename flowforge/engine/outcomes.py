@@ -12,7 +12,8 @@ from flowforge.engine.store.rows import EventRow, StepRow
 from flowforge.kernel.definition import Node
 from flowforge.kernel.retry import next_attempt_at
 from flowforge.steps import verdicts
-from flowforge.steps.base import Completed, Failed, Outcome, Waiting
+from flowforge.steps.base import Completed, Continues, Failed, Outcome, Waiting
+from flowforge.steps.workflow import WAITS_FOR_RUN
 
 MAX_OUTPUT_BYTES = 1024 * 1024
 MAX_WAITS_FOR_LENGTH = 120
@@ -41,14 +42,17 @@ def conclude(
         return [*result.logs, _event(row, "step.retrying", now, reason="handed_back")], 0.0
     row.lost_count = 0
     row.has_output = True
+    cost = 0.0 if isinstance(outcome, Waiting) else outcome.cost
     outcome = _bounded(row, outcome)
     if isinstance(outcome, Completed):
         event = _complete(row, outcome, now, result.reason)
     elif isinstance(outcome, Waiting):
         event = _wait(row, outcome, now)
+    elif isinstance(outcome, Continues):
+        event = _continue(row, outcome, now)
     else:
         event = _fail(row, node, outcome, now, random)
-    return [*result.logs, event], 0.0
+    return [*result.logs, event], cost
 
 
 def duration_ms(row: StepRow, now: datetime) -> int:
@@ -73,8 +77,17 @@ def _wait(row: StepRow, outcome: Waiting, now: datetime) -> EventRow:
     return _event(row, "step.waiting", now, until=isoformat(outcome.until), waits_for=row.waits_for)
 
 
+def _continue(row: StepRow, outcome: Continues, now: datetime) -> EventRow:
+    """The same attempt goes on once its time has come, or its run has ended; see relatives.hear_continuing."""
+    row.status, row.available_at, row.attempt = "retrying", outcome.until, row.attempt - 1
+    row.waits_for = "" if outcome.run_id is None else f"{WAITS_FOR_RUN}{outcome.run_id}"
+    row.output, row.branch, row.error = None, None, None
+    row.then = verdicts.stored(Completed()) | {"kept": dict(outcome.kept)}
+    return _event(row, "step.retrying", now, reason="continues", until=isoformat(outcome.until))
+
+
 def _fail(row: StepRow, node: Node, outcome: Failed, now: datetime, random: Callable[[], float]) -> EventRow:
-    row.error = verdicts.error_of(outcome)
+    row.error, row.waits_for = verdicts.error_of(outcome), ""
     row.output = None if node.on_error == "continue" else outcome.output
     retry_at = None
     if outcome.retryable:
@@ -102,6 +115,8 @@ def storable(row: StepRow, outcome: Completed | Failed) -> Completed | Failed:
 
 def _bounded(row: StepRow, outcome: Outcome) -> Outcome:
     """A wait whose output could not be kept has failed before it begins."""
+    if isinstance(outcome, Continues):
+        return _keepable(outcome)
     if not isinstance(outcome, Waiting):
         return storable(row, outcome)
     then = storable(row, outcome.then)
@@ -115,6 +130,15 @@ def _bounded(row: StepRow, outcome: Outcome) -> Outcome:
         message = f"The items have {size} bytes; at most {MAX_OUTPUT_BYTES} can be kept."
         return Failed(code="too_large", message=message, retryable=False)
     return replace(outcome, then=then, items=clean)
+
+
+def _keepable(outcome: Continues) -> Continues | Failed:
+    kept = json.sanitize(outcome.kept)[0]
+    size = len(json.dumps(kept))
+    if size > MAX_OUTPUT_BYTES:
+        message = f"What the step keeps has {size} bytes; at most {MAX_OUTPUT_BYTES} can be kept."
+        return Failed(code="too_large", message=message, retryable=False)
+    return replace(outcome, kept=kept)
 
 
 def _event(row: StepRow, name: str, now: datetime, **data: Any) -> EventRow:

@@ -13,6 +13,7 @@ from flowforge.engine.store.rows import StepRow
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.expressions import Expression, Template, compile_expression, compile_template
 from flowforge.steps.base import StepType
+from flowforge.steps.llm.step import Llm
 from flowforge.steps.workflow import Workflow
 from workflows import selectors
 from workflows.services.definitions import step_types
@@ -123,7 +124,11 @@ class Plan:
         return any(self.may_start_run(node.each.step if node.each else node) for node in self.definition.nodes)
 
     def may_start_run(self, node: Node) -> bool:
-        return node.type == Workflow.name
+        return node.type == Workflow.name or self.may_call_tools(node)
+
+    def may_call_tools(self, node: Node) -> bool:
+        """Whether a step may start any number of runs, one after the other."""
+        return node.type == Llm.name and "tools" in node.config
 
     def timeout_seconds(self, node: Node) -> float | None:
         if node.timeout_seconds is not None:

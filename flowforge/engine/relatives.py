@@ -7,6 +7,7 @@ process dies in between, the parent's `wake_at` has passed and the sweep finds i
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -39,14 +40,26 @@ def step_key(row_id: uuid.UUID, run_attempt: int) -> str:
 # --- children -----------------------------------------------------------------------------------------------------
 
 
-def start_for_step(run: ClaimedRun, row: StepRow, workflow_id: str, inputs: Mapping[str, Json], awaited: bool) -> str:
+def call_key(row_id: uuid.UUID, run_attempt: int, number: int) -> str:
+    """That of one of the runs of a step that starts several."""
+    return f"{step_key(row_id, run_attempt)}-{number}"
+
+
+def start_for_step(
+    run: ClaimedRun,
+    row: StepRow,
+    workflow_id: str,
+    inputs: Mapping[str, Json],
+    awaited: bool,
+    start_key: str | None = None,
+) -> str:
     """Start the run that a step asks for. Raises StartRefused, DatabaseAway."""
     start = Start(
         parent_run_id=run.id,
         workflow_id=workflow_id,
         inputs=inputs,
         trigger=Trigger(type="workflow", id=str(row.id)),
-        start_key=step_key(row.id, run.attempt),
+        start_key=start_key or step_key(row.id, run.attempt),
         awaited=awaited,
     )
     try:
@@ -81,6 +94,19 @@ def hear(rows: Iterable[StepRow]) -> list[StepRow]:
         row = waiting[ended.id]
         row.resolution = verdicts.stored(_outcome(row, ended))
         found.append(row)
+    return found
+
+
+def hear_continuing(rows: Iterable[StepRow], now: datetime) -> list[StepRow]:
+    """Of steps that go on when a run has ended, those whose run has: they may go on now."""
+    waiting: dict[uuid.UUID, StepRow] = {}
+    for row in rows:
+        later = row.status == "retrying" and row.available_at is not None and row.available_at > now
+        if later and row.waits_for.startswith(WAITS_FOR_RUN):
+            waiting[uuid.UUID(row.waits_for.removeprefix(WAITS_FOR_RUN))] = row
+    found = [waiting[ended.id] for ended in ended_runs(list(waiting))]
+    for row in found:
+        row.available_at = now
     return found
 
 

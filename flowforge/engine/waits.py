@@ -33,14 +33,7 @@ def obstacles(row: StepRow) -> Iterator[Obstacle]:
             **kept,  # type: ignore[arg-type]  # as above
         )
     elif row.waits_for.startswith(WAITS_FOR_RUN):
-        run_id = row.waits_for.removeprefix(WAITS_FOR_RUN)
-        yield Obstacle(
-            code="dependency",
-            message=f"{row.key} waits for the end of the run {run_id}{until}.",
-            holder=("run", run_id),
-            unblock=("cancel_holder", "override"),
-            **kept,  # type: ignore[arg-type]  # as above
-        )
+        yield _of_run(row)
     else:
         name = row.waits_for.removeprefix(wait_event.PREFIX)
         yield Obstacle(
@@ -52,8 +45,24 @@ def obstacles(row: StepRow) -> Iterator[Obstacle]:
         )
 
 
+def _of_run(row: StepRow) -> Obstacle:
+    run_id = row.waits_for.removeprefix(WAITS_FOR_RUN)
+    until = "" if row.available_at is None else f", until {isoformat(row.available_at)}"
+    return Obstacle(
+        code="dependency",
+        message=f"{row.key} waits for the end of the run {run_id}{until}.",
+        holder=("run", run_id),
+        since=row.started_at,
+        until=row.available_at,
+        step=row.key,
+        unblock=("cancel_holder", "override"),
+    )
+
+
 def backoff(row: StepRow) -> Obstacle:
-    """Of a step whose next attempt is to come."""
+    """Of a step whose next attempt is to come, or that goes on when a run has ended."""
+    if row.waits_for.startswith(WAITS_FOR_RUN):
+        return _of_run(row)
     code = (row.error or {}).get("code", "an error")
     return Obstacle(
         code="retry_backoff",

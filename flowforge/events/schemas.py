@@ -96,8 +96,8 @@ RUN_EVENTS: Final[Mapping[str, EventType]] = {
         _step(STEP_FAILED, "The step failed, and no attempt follows.", {"duration_ms": _COUNT}, error=_ERROR),
         _step(
             STEP_RETRYING,
-            "An attempt failed or its worker was lost; another one follows.",
-            {"error": _ERROR, "retry_at": _MOMENT},
+            "An attempt failed or its worker was lost, and another one follows; or it goes on itself, later.",
+            {"error": _ERROR, "retry_at": _MOMENT, "until": _MOMENT},
         ),
         _step(
             STEP_WAITING,

@@ -25,6 +25,8 @@ TONES: Final = {
     "completed": "success",
     "active": "success",
     "failed": "danger",
+    "firing": "danger",
+    "ok": "success",
     "revoked": "danger",
     "expired": "warning",
     "quarantined": "danger",

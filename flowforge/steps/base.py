@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.steps.levels import LIMITS, Isolation
+from flowforge.steps.tools import NO_TOOLS, ToolPort
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Kind = Literal["pure", "effect"]
@@ -28,6 +29,7 @@ class Completed:
     output: Json = None
     branch: str | None = None  # the label that outgoing edges' `when` are compared with
     otherwise: "Failed | None" = None  # at the end of a wait: what it is instead if no edge names the branch
+    cost: float = 0.0  # what the attempt has cost: added to the run's `llm_cost`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +42,7 @@ class Failed:
     retry_after_seconds: float | None = None  # the other side's wish (Retry-After)
     details: Mapping[str, Json] = field(default_factory=dict)
     output: Json = None  # what there is to show all the same: exit code, the answer's body
+    cost: float = 0.0  # as that of Completed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +56,17 @@ class Waiting:
     asks: Mapping[str, Json] = field(default_factory=dict)  # what whoever ends the wait has to know; kept with the step
 
 
-Outcome = Completed | Failed | Waiting
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Continues:
+    """The same attempt goes on later and holds no thread until then: what is kept is the next `Context.kept`."""
+
+    kept: Mapping[str, Json]
+    until: datetime  # when it goes on
+    run_id: str | None = None  # a run that it has started: it goes on as soon as that has ended
+    cost: float = 0.0  # of what was done so far, since it last went on
+
+
+Outcome = Completed | Failed | Waiting | Continues
 
 
 class StepCancelled(Exception):
@@ -138,6 +151,18 @@ class EventPort(Protocol):
         ...
 
 
+LoadPrompt = Callable[[str], str]
+"""Asset id -> the text of a prompt. Raises NotAvailable."""
+
+
+class NotAvailable(Exception):
+    """What a step asks for cannot be had here; the message says why."""
+
+
+def _has_no_prompts(_asset_id: str) -> str:
+    raise NotAvailable("Prompt assets are not available here.")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credential:
     """A secret of the run's project, opened for one attempt. It goes to the host it was asked for, and nowhere else."""
@@ -214,6 +239,9 @@ class Context:
     events: EventPort
     traceparent: str = ""
     start_run: StartRun = _starts_nothing
+    tools: ToolPort = NO_TOOLS
+    load_prompt: LoadPrompt = _has_no_prompts
+    kept: Mapping[str, Json] = field(default_factory=dict)  # what the step itself has kept: Continues
     credentials: CredentialPort = field(default_factory=NoCredentials)
     mask: Callable[[str], str] = str
     """The text without secrets: for what is cut before it is logged or given back. A secret cut in two is none that
@@ -238,6 +266,7 @@ class StepSettings:
     allow_private_targets: Sequence[str] = ()  # CIDR networks or host names; ("*",): all
     process_memory_bytes: int | None = 4 * 1024**3  # private memory of each process of a command; None: not bounded
     isolation: Isolation = LIMITS  # of what a step starts
+    llm_prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # model: a million tokens in, out
 
 
 class StepType(Protocol):

@@ -18,6 +18,7 @@ from flowforge.steps.emit import Emit
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
+from flowforge.steps.llm.step import Llm
 from flowforge.steps.map import Map
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
@@ -33,6 +34,7 @@ BUILT_IN: Final[tuple[StepType, ...]] = (
     Emit(),
     Generic(),
     Http(),
+    Llm(),
     Map(),
     Python(),
     Switch(),

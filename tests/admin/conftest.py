@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from flowforge.alerts.models import Alert
 from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
@@ -43,6 +44,7 @@ class World:
     subscription: Subscription
     delivery: Delivery
     credential: Credential
+    alert: Alert
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -62,6 +64,7 @@ class World:
             "webhooks/subscription": self.subscription,
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
+            "alerts/alert": self.alert,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -106,6 +109,7 @@ def world(db: None) -> World:
         schedule=schedule,
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
+        alert=Alert.objects.create(project=project, workflow=workflow, name=EVIL, metric="no_run", error=EVIL),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         webhook=webhook,
         call=Call.objects.create(

@@ -30,6 +30,8 @@ QUERIES = {  # at most, session and person among them
     "projects/tokenfamily list": 5,
     "workers/worker list": 5,
     "workers/worker page": 4,
+    "alerts/alert list": 5,
+    "alerts/alert page": 6,
     "credentials/credential list": 5,
     "credentials/credential page": 5,
     "schedules/schedule list": 5,

@@ -18,7 +18,7 @@ MODELS = (
     *("runs/run", "workflows/workflow", "projects/project", "projects/user", "projects/apikey", "workers/worker"),
     *("schedules/schedule", "schedules/backfill", "workflows/triggerdecision"),
     *("webhooks/webhook", "webhooks/call", "webhooks/subscription", "webhooks/delivery"),
-    "credentials/credential",
+    *("credentials/credential", "alerts/alert"),
 )
 CONFIRMED = {"confirmed": "yes", "_form_submitted": "True"}
 

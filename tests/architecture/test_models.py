@@ -2,6 +2,7 @@
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import models
 
@@ -39,3 +40,14 @@ def test_its_constraints_are_named_by_people(model: type[models.Model]) -> None:
 @pytest.mark.django_db
 def test_migrations_tell_all_that_models_say() -> None:
     assert call_command("makemigrations", check=True, dry_run=True, verbosity=0) is None
+
+
+def test_all_that_is_sealed_can_be_sealed_anew() -> None:
+    """`manage.py rotate_secrets` goes over what settings.SEALED names: a column that is left out dies with its key."""
+    columns = {
+        (model._meta.label, field.name)
+        for model in OURS
+        for field in model._meta.concrete_fields
+        if field.name.endswith("_ciphertext")
+    }
+    assert {(label, column) for label, column, _, _ in settings.SEALED} == columns

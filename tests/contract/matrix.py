@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.urls import get_resolver
 
+from flowforge.alerts.models import Alert
 from flowforge.credentials.models import Credential
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
@@ -33,7 +34,7 @@ _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 ID_NAMES: Final = (
     *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
-    *("webhook", "call", "subscription", "delivery", "credential"),
+    *("webhook", "call", "subscription", "delivery", "credential", "alert"),
 )
 
 
@@ -154,6 +155,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         scope="schedules:write", body={"from": "2025-01-01T00:00:00Z", "to": "2025-01-01T00:05:00Z"}
     ),
     "POST /v1/schedules/{schedule}/backfills/{backfill}:cancel": Operation(scope="schedules:write", body={}),
+    **_reads("alerts:read", "/v1/alerts", "/v1/alerts/{alert}"),
+    "POST /v1/alerts": Operation(scope="alerts:write", body={"name": "new", "metric": "no_run"}),
+    "PATCH /v1/alerts/{alert}": Operation(scope="alerts:write", body={"name": "other"}),
+    "DELETE /v1/alerts/{alert}": Operation(scope="alerts:write"),
     **_reads("credentials:read", "/v1/credentials", "/v1/credentials/{credential}"),
     "POST /v1/credentials": Operation(scope="credentials:write", body=_NEW_CREDENTIAL),
     "PATCH /v1/credentials/{credential}": Operation(scope="credentials:write", body={"hosts": []}),
@@ -185,6 +190,7 @@ CLOSED: Final = {name: operation for name, operation in OPERATIONS.items() if op
 SCOPED: Final = sorted(name for name, operation in CLOSED.items() if operation.scope != ANY)
 WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(ID_NAMES)})\}}", name))
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
+    "POST /v1/alerts",
     "POST /v1/api-keys",
     "POST /v1/credentials",
     "POST /v1/events",
@@ -229,12 +235,13 @@ def make_place(project: Project) -> Place:
     webhook = Webhook.objects.create(project=project, workflow=workflow, name="hook")
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
     credential = factories.make_credential(project=project)
+    alert = Alert.objects.create(project=project, workflow=workflow, name="alert", metric="no_run")
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
     work = (project, workflow, run, step, key, failure, event, schedule, backfill)
-    rows = (*work, webhook, received, subscription, delivery, credential)
+    rows = (*work, webhook, received, subscription, delivery, credential, alert)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -260,6 +267,7 @@ def snapshot(project_id: str) -> list:
         list(Backfill.objects.filter(schedule__project_id=project_id).order_by("pk").values()),
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
+        list(Alert.objects.filter(**owned).order_by("pk").values()),
         list(Credential.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
         list(Subscription.objects.filter(**owned).order_by("pk").values()),

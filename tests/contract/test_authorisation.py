@@ -26,8 +26,16 @@ from tests.contract.matrix import (
 )
 from tests.support.api import ApiClient
 
-READS = {"projects:read", "workflows:read", "runs:read", "schedules:read", "webhooks:read", "credentials:read"}
-EDITS = {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "credentials:write"}
+READS = {
+    "projects:read",
+    "workflows:read",
+    "runs:read",
+    "schedules:read",
+    "webhooks:read",
+    "credentials:read",
+    "alerts:read",
+}
+EDITS = {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "credentials:write", "alerts:write"}
 ROLES = {  # of the scopes that the table names
     "viewer": READS - {"credentials:read"},
     "operator": READS | {"runs:write"},

@@ -17,7 +17,7 @@ from flowforge.core.redaction import Redactor
 from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
 from flowforge.steps.registry import default_registry
 from tests.support.http_stub import HttpStub
-from tests.support.steps import Attempt
+from tests.support.steps import Attempt, Tokens
 
 CANARY = "canary-5f3a9c"
 BUSY = "def main(**inputs):\n    print('busy', flush=True)\n    while True:\n        pass\n"
@@ -43,6 +43,27 @@ class Case:
 def slow(stub: HttpStub) -> Config:
     stub.reply(release=threading.Event())
     return {"url": stub.url, "timeout": "60s"}
+
+
+def endless_model(stub: HttpStub) -> Config:
+    stub.reply(release=threading.Event())
+    return model(stub, max_tokens=9)
+
+
+def model(stub: HttpStub, **fields: Any) -> Config:
+    return {"provider": "openai_compatible", "base_url": stub.url, "model": "m", "prompt": "Hello?", **fields}
+
+
+def answering_model(stub: HttpStub) -> Config:
+    chunk = {"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}
+    events = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+    stub.reply(text=events, headers={"Content-Type": "text/event-stream"})
+    return model(stub)
+
+
+def refusing_model(stub: HttpStub) -> Config:
+    stub.reply(401, json={"error": {"message": f"wrong key: {CANARY}"}})
+    return model(stub, credential="key")
 
 
 def refused(stub: HttpStub) -> Config:
@@ -120,6 +141,17 @@ CASES: dict[str, Case] = {
         endless=slow,
         secret=refused,
     ),
+    "llm": Case(
+        good=answering_model,
+        bad={
+            "/model": {"provider": "openai", "prompt": "a"},
+            "/base_url": {"provider": "openai_compatible", "model": "m", "prompt": "a"},
+            "/tools/0": {"provider": "openai", "model": "m", "prompt": "a", "tools": [{}]},
+        },
+        failing=(model, "invalid_response"),
+        endless=endless_model,
+        secret=refusing_model,
+    ),
     "generic": Case(
         good=lambda _: {"command": "echo hello"},
         bad={"/command": {"command": ""}, "/args": {"command": "a", "args": "b"}},
@@ -169,7 +201,7 @@ def case(step_type: StepType) -> Case:
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path)
+    return Attempt(home=tmp_path, credentials=Tokens(CANARY))
 
 
 def faults(step_type: StepType, config: Config) -> list[str]:
@@ -271,7 +303,7 @@ def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attemp
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
-    if step_type.name == "http":  # what the user's own code prints is his; what we say ourselves needs no mask
+    if step_type.name in ("http", "llm"):  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
 
 

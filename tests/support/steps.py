@@ -10,7 +10,11 @@ from typing import Any
 from flowforge.steps.base import (
     CancelToken,
     Context,
+    Credential,
+    CredentialPort,
+    CredentialRefused,
     LogLevel,
+    NoCredentials,
     Outcome,
     Published,
     StartRefused,
@@ -18,6 +22,7 @@ from flowforge.steps.base import (
     StepType,
 )
 from flowforge.steps.levels import LIMITS, Isolation
+from flowforge.steps.tools import NO_TOOLS, ToolPort
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -35,6 +40,22 @@ class Events:
         return Published(id=f"event-{len(self.published)}", matched=2, unclear=self.unclear)
 
 
+class Tokens(NoCredentials):
+    """One credential, `key`, of the type token, that may be sent to the loopback."""
+
+    in_use = True
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def get(self, name: str, host: str) -> Credential:
+        if name != "key":
+            return super().get(name, host)
+        if not host.startswith("127.0.0.1:"):
+            raise CredentialRefused("credential_host", "It may not go there.")
+        return Credential(name=name, type="token", data={"token": self._token})
+
+
 @dataclass(kw_only=True)
 class Attempt:
     """`Attempt(home=tmp_path).run(step_type, config)`; `lines` is the log, `cancel_after(text)` stops it there."""
@@ -47,6 +68,10 @@ class Attempt:
     server_home: Path | None = None  # FLOWFORGE_HOME, where it is not `home`
     started: list[tuple[str, Mapping[str, Any], bool]] = field(default_factory=list)  # runs that the step started
     traceparent: str = ""
+    tools: ToolPort = NO_TOOLS
+    credentials: CredentialPort = field(default_factory=NoCredentials)
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    llm_prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     events: Events = field(default_factory=Events)
     lines: list[tuple[LogLevel, str]] = field(default_factory=list)
     cancel: CancelToken = field(default_factory=CancelToken)
@@ -79,9 +104,13 @@ class Attempt:
                 allow_private_targets=self.allow,
                 file_roots=self.file_roots,
                 isolation=self.isolation,
+                llm_prices=self.llm_prices,
             ),
             traceparent=self.traceparent,
             start_run=self.start_run,
+            tools=self.tools,
+            credentials=self.credentials,
+            kept=self.kept,
         )
 
     def start_run(self, workflow_id: str, inputs: Mapping[str, Any], awaited: bool) -> str:

@@ -71,6 +71,15 @@ class Answer:
             return self.body.decode("utf-8", "replace")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Streamed:
+    """An answer whose body is still on its way."""
+
+    status: int
+    headers: Mapping[str, str]  # as an Answer's
+    chunks: Iterator[bytes]  # decompressed, as they come; raises EgressError, ResponseTooLarge over `max_bytes` too
+
+
 class Egress:
     """A client with one address policy and a pool of connections; safe to share between threads."""
 
@@ -113,27 +122,37 @@ class Egress:
         finally:
             current_call.reset(token)
 
+    @contextmanager
+    def stream(self, outgoing: Outgoing, cancel: Cancellable | None = None) -> Iterator[Streamed]:
+        """Make the call, and read the answer within the block, in the same thread. Follows no redirect.
+
+        Deadline and cancelling hold to the last byte. Raises EgressError.
+        """
+        token = current_call.set(Call(outgoing.timeout_seconds, cancel))
+        try:
+            url = checked_url(outgoing.url)
+            if outgoing.check_host is not None:
+                outgoing.check_host(host_and_port(url))
+            with _translated(url.host), closing(self._response(_request(outgoing, url))) as response:
+                chunks = _translated_chunks(url.host, _counted(response, outgoing.max_bytes))
+                yield Streamed(status=response.status_code, headers=dict(response.headers.items()), chunks=chunks)
+        finally:
+            current_call.reset(token)
+
     def _hop(self, outgoing: Outgoing) -> Answer:
         url = checked_url(outgoing.url)
         if outgoing.check_host is not None:
             outgoing.check_host(host_and_port(url))
-        with _translated(url.host):
-            request = httpx2.Request(
-                outgoing.method,
-                url,
-                headers={**_DEFAULT_HEADERS, **{name.lower(): value for name, value in outgoing.headers.items()}},
-                content=outgoing.body,
+        with _translated(url.host), closing(self._response(_request(outgoing, url))) as response:
+            return Answer(
+                status=response.status_code,
+                headers=dict(response.headers.items()),
+                body=_beginning(response, outgoing.max_bytes)
+                if outgoing.cut_short
+                else _bounded(response, outgoing.max_bytes),
+                url=str(url),
+                encoding=response.charset_encoding,
             )
-            with closing(self._response(request)) as response:
-                return Answer(
-                    status=response.status_code,
-                    headers=dict(response.headers.items()),
-                    body=_beginning(response, outgoing.max_bytes)
-                    if outgoing.cut_short
-                    else _bounded(response, outgoing.max_bytes),
-                    url=str(url),
-                    encoding=response.charset_encoding,
-                )
 
     def _response(self, request: httpx2.Request) -> httpx2.Response:
         raw = self._pool.handle_request(
@@ -217,13 +236,28 @@ def _without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not is_sensitive(name)}
 
 
+def _request(outgoing: Outgoing, url: httpx2.URL) -> httpx2.Request:
+    given = {name.lower(): value for name, value in outgoing.headers.items()}
+    return httpx2.Request(outgoing.method, url, headers={**_DEFAULT_HEADERS, **given}, content=outgoing.body)
+
+
 def _bounded(response: httpx2.Response, max_bytes: int) -> bytes:
-    body = bytearray()
+    return b"".join(_counted(response, max_bytes))
+
+
+def _counted(response: httpx2.Response, max_bytes: int) -> Iterator[bytes]:
+    """The body in its chunks. Raises ResponseTooLarge."""
+    size = 0
     for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise ResponseTooLarge(detail=f"the answer is larger than {max_bytes} bytes")
-    return bytes(body)
+        yield chunk
+
+
+def _translated_chunks(host: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    with _translated(host):
+        yield from chunks
 
 
 def _beginning(response: httpx2.Response, max_bytes: int) -> bytes:

@@ -8,10 +8,12 @@ from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from flowforge.api.http import names_edited
 from flowforge.api.idempotency import idempotent
 from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.api.views import ApiViewSet
+from flowforge.core.errors import PreconditionFailed
 from flowforge.credentials import present, selectors
 from flowforge.credentials.api import docs
 from flowforge.credentials.api.serializers import CredentialBody, NewCredentialBody
@@ -63,7 +65,7 @@ class CredentialViewSet(ApiViewSet):
         given = body(NewCredentialBody, request)
         project = resolve_project(self.caller, given.pop("project_id", None), scope=WRITE)
         made = saving.create_credential(project=project, caller=self.caller, given=given)
-        return self.created(present.credential(made), f"/v1/credentials/{made.pk}", etag_of=present.edited(made))
+        return self._answer(made, status=201, headers={"Location": f"/v1/credentials/{made.pk}"})
 
     @extend_schema(**docs.RETRIEVE)
     def retrieve(self, request: Request, credential_id: uuid.UUID) -> HttpResponse:
@@ -95,7 +97,10 @@ class CredentialViewSet(ApiViewSet):
         return self.no_content()
 
     def _if_match(self, row: Credential) -> None:
-        self.check_if_match(present.edited(row))
+        """Raises PreconditionFailed (412) if the client means another state; services call it under the lock."""
+        asked = self.request.META.get("HTTP_IF_MATCH")
+        if asked is not None and not names_edited(asked, present.edited(row)):
+            raise PreconditionFailed(detail="If-Match names another state of this credential: read it again.")
 
-    def _answer(self, row: Credential) -> HttpResponse:
-        return self.ok(present.credential(row), etag_of=present.edited(row))
+    def _answer(self, row: Credential, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+        return self.ok(present.credential(row), tag=present.tag_of(row), status=status, headers=headers)
