@@ -3,9 +3,12 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from django.db import connections
+
+STOP_SECONDS = 5.0
 
 log = logging.getLogger("flowforge.worker")
 
@@ -28,6 +31,11 @@ class IdleThreads:
         self._idle: list[_Seat] = []  # where a thread waits
         self._threads: dict[threading.Thread, _Seat] = {}
 
+    def grow(self) -> None:
+        """One thread more."""
+        with self._lock:
+            self._count += 1
+
     def offer(self, call: Callable[[], None]) -> bool:
         """Have `call` run now; False if every thread is busy."""
         with self._lock:
@@ -49,13 +57,14 @@ class IdleThreads:
         return True
 
     def stop(self) -> None:
-        """End each thread once its call has ended; does not wait longer than a few seconds for any."""
+        """End each thread once its call has ended; does not wait longer than a few seconds for all of them."""
+        deadline = time.monotonic() + STOP_SECONDS
         with self._lock:
             self._stopping = True
         for seat in self._threads.values():
             seat.put(None)
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _loop(self, seat: _Seat) -> None:
         try:

@@ -13,7 +13,7 @@ from flowforge.engine.execution import Execution
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store.rows import Commit
+from flowforge.engine.store.rows import Commit, LeaseLost
 
 R = TypeVar("R")
 
@@ -31,8 +31,11 @@ class Perform:
 
     def answer(self, reliever: Callable[[], None] | None) -> Result:
         """`reliever` is called by the keeper should it turn out long."""
-        with keeper.relieving(self.execution, reliever):
-            return self.execution.perform()
+        with keeper.performing(self.execution, reliever):
+            result = self.execution.perform()
+        if self.execution.is_abandoned:  # the keeper has ended the step and let the run go
+            raise LeaseLost(self.execution.run.id)
+        return result
 
 
 Turns = Generator[Commit | Perform, Any, R]
