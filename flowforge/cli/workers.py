@@ -22,6 +22,7 @@ from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
+from flowforge.engine.convoy import MAX_RIDERS
 from flowforge.engine.drivers import drivers
 from flowforge.engine.isolation import found_here
 from flowforge.engine.keeper import keeper
@@ -140,9 +141,10 @@ class Workers:
             pool.executor._max_workers += 1  # it starts threads as calls come, up to this
 
     def _start_drivers(self, count: int) -> None:
-        """Most of their threads are for those that sit in long steps: `count` drive at a time."""
+        """Most of their threads are for those that sit in long steps, and for a whole convoy of steps that were short
+        and all hang: `count` drive at a time."""
         if count:
-            self._driving = IdleThreads(count * pools.PARKED_FOR_EACH, "driver")
+            self._driving = IdleThreads(count * (pools.PARKED_FOR_EACH + MAX_RIDERS), "driver")
             room = HINTS_KEPT_ALONE if self._alone else HINTS_KEPT
             drivers.start(self._driving.offer, most=count, room=room)
 

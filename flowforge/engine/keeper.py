@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
@@ -73,6 +74,32 @@ class Keeper:
                 self._relievers[execution] = reliever
             if self._is_resting:  # else it comes round by itself: waking it for each short step costs more than those
                 self._wake.notify_all()
+
+    @contextmanager
+    def keeping(self, execution: Execution, *, held_run: int) -> Iterator[None]:
+        """Keep its leases from before its start is written: it may have to wait for others of its convoy, and what
+        waits must not be taken to be lost."""
+        self.add(execution, held_run=held_run)
+        try:
+            yield
+        finally:
+            self.remove(execution)
+
+    @contextmanager
+    def performing(self, execution: Execution, reliever: Callable[[], None] | None) -> Iterator[None]:
+        """This thread does it: `reliever` is called once it has run for a tick or two."""
+        spare = pools.spare_for_this_thread()
+        with self._lock:
+            if spare is not None:
+                self._spares[execution] = spare
+            if reliever is not None:
+                self._relievers[execution] = reliever
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._relievers.pop(execution, None)
+                self._spares.pop(execution, None)
 
     def remove(self, execution: Execution) -> None:
         with self._lock:
@@ -210,9 +237,12 @@ class Keeper:
             spare()
 
     def _relieve(self, execution: Execution) -> None:
+        """Let go on without it who waits for it. Steps like it are not taken to be short any more: those that follow
+        in its convoy must not each hold up the rest for so long."""
         with self._lock:
             reliever = self._relievers.pop(execution, None)
         if reliever is not None:
+            execution.plan.pace.took(execution.node, FLUSH_AFTER_SECONDS)
             reliever()
 
     def _flush(self, execution: Execution) -> None:

@@ -25,10 +25,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perform:
-    """Do this step: it is started, its config is rendered. The answer is its Result."""
+    """Do this step: it is started, its config is rendered, the keeper has it. The answer is its Result."""
 
     execution: Execution
-    lease_token: int  # of the run, which is held meanwhile
 
     @property
     def is_short(self) -> bool:
@@ -37,11 +36,8 @@ class Perform:
 
     def answer(self, reliever: Callable[[], None] | None) -> Result:
         """`reliever` is called by the keeper should it turn out long."""
-        keeper.add(self.execution, held_run=self.lease_token, reliever=reliever)
-        try:
+        with keeper.performing(self.execution, reliever):
             result = self.execution.perform()
-        finally:
-            keeper.remove(self.execution)
         if self.execution.is_abandoned:  # the keeper has ended the step and let the run go
             raise LeaseLost(self.execution.run.id)
         return result
