@@ -86,6 +86,10 @@ class Embedded:
         connections.close_all()
         self._lock.release()
 
+    def leave(self) -> None:
+        """After `stop`: ends the process where threads of it can't be ended."""
+        self._workers.leave()
+
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_requested.set()
 

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from celery.worker import WorkController
 from celery.worker import state as celery_state
@@ -21,6 +22,7 @@ from flowforge.cli.idle import IdleThreads
 from flowforge.core import bell, clock, inproc
 from flowforge.core.failpoints import failpoint
 from flowforge.engine import pools, tasks
+from flowforge.engine.convoy import MAX_RIDERS
 from flowforge.engine.drivers import drivers
 from flowforge.engine.isolation import found_here
 from flowforge.engine.keeper import keeper
@@ -53,6 +55,7 @@ class Workers:
         self._idle: dict[str, IdleThreads] = {}
         self._driving: IdleThreads | None = None
         self._runners: list[threading.Thread] = []
+        self._controllers: dict[str, WorkController] = {}
         self._clockwork = Clockwork()
         self._chores = Chores()
 
@@ -77,6 +80,7 @@ class Workers:
             for name, count in self._threads.items()
             if name != bell.CONTROL_QUEUE
         }
+        pools.grow_by(self._grow)
         bell.rescue_here(self._answer)
         if self._alone:
             bell.answer_here(self._answer)
@@ -119,11 +123,28 @@ class Workers:
                 idle.stop()
         keeper.stop()
         presence.close()
+        pools.grow_by(None)
+
+    def leave(self) -> None:
+        """After `stop`, the process's last act: Python would wait for threads that sit in abandoned steps."""
+        if keeper.abandoned_count:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0)
+
+    def _grow(self, queue: str) -> None:
+        """One thread more, for one that sits in an abandoned step. The slots say how many work at a time."""
+        if queue in self._idle:
+            self._idle[queue].grow()
+        if queue in self._controllers:
+            pool: Any = self._controllers[queue].pool  # Celery's threads: its class has no method for this
+            pool.executor._max_workers += 1  # it starts threads as calls come, up to this
 
     def _start_drivers(self, count: int) -> None:
-        """Most of their threads are for those that sit in long steps: `count` drive at a time."""
+        """Most of their threads are for those that sit in long steps, and for a whole convoy of steps that were short
+        and all hang: `count` drive at a time."""
         if count:
-            self._driving = IdleThreads(count * pools.PARKED_FOR_EACH, "driver")
+            self._driving = IdleThreads(count * (pools.PARKED_FOR_EACH + MAX_RIDERS), "driver")
             room = HINTS_KEPT_ALONE if self._alone else HINTS_KEPT
             drivers.start(self._driving.offer, most=count, room=room)
 
@@ -151,6 +172,7 @@ class Workers:
             ready_callback=lambda _: ready.set(),
             loglevel=settings.LOGGING["root"]["level"],
         )
+        self._controllers[queue] = controller
         runner = threading.Thread(target=controller.start, name=f"pool-{queue}", daemon=True)
         runner.start()
         self._runners.append(runner)

@@ -88,6 +88,7 @@ class Convoy:
                 if self._station.leave():
                     return
                 continue
+            self._commit()  # what another thread has left here is done: it must not wait for what is not
             while self._riders:
                 rider = self._riders.popleft()
                 self._advance(rider)

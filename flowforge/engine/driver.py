@@ -32,6 +32,7 @@ from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.held import HeldRun
 from flowforge.engine.items import gather
 from flowforge.engine.journal import attempt_of
+from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.presence import PROCESS_NAME
 from flowforge.engine.store import runs as run_store
@@ -186,17 +187,18 @@ class Drive(HeldRun):
         execution = Execution(self.run, self.plan, step.node, row)
         refused = execution.prepare(self.scope_of_step(step, row))
         row.inputs, execution.inputs_stored = execution.inputs, True
-        try:
-            yield from self._commit(release=False, unless_poked=True)
-        except Poked:
-            self.journal.unstart(row, before)
-            self.look_again()
-            return
-        self.adopt(step, row)
-        if refused:
-            result = Result(outcome=refused, inputs=execution.inputs)
-        else:
-            result = yield Perform(execution=execution, lease_token=self.run.lease_token)
+        with keeper.keeping(execution, held_run=self.run.lease_token):  # it may have to wait for its turn
+            try:
+                yield from self._commit(release=False, unless_poked=True)
+            except Poked:
+                self.journal.unstart(row, before)
+                self.look_again()
+                return
+            self.adopt(step, row)
+            if refused:
+                result = Result(outcome=refused, inputs=execution.inputs)
+            else:
+                result = yield Perform(execution=execution)
         failpoint("result.before_commit")
         if result.dropped:  # cancelled or out of time: the commit reads why, the machine decides
             yield from self._commit(release=False)

@@ -51,6 +51,7 @@ MAX_LOG_BYTES = 1024 * 1024
 MAX_ERROR_CHARACTERS = 100_000
 
 log = logging.getLogger("flowforge.engine")
+_VOID = Result(outcome=None, dropped=True)  # the attempt was abandoned: the keeper has said how it ended
 _by_name = Redactor()  # masks what looks like a secret by the name of its key
 
 
@@ -75,6 +76,8 @@ class Execution:
         self.inputs_stored = False
         self._settings: StepSettings | None = None  # where the project wants its own
         self.cached: Cached | None = None
+        self.stopped_at: float | None = None  # monotonic: when the keeper saw that it has to stop
+        self._is_over = self.is_abandoned = False
 
     @property
     def ends_at(self) -> float | None:
@@ -154,9 +157,11 @@ class Execution:
         self.began = time.monotonic()
         known = self.cached.find() if self.cached is not None else None
         if known is not None:
-            return Result(outcome=known, inputs=self.inputs, reason="cached")
+            return Result(outcome=known, inputs=self.inputs, reason="cached") if self._end() else _VOID
         failpoint("step.before_effect")
         outcome = self._outcome()
+        if not self._end():
+            return _VOID
         if outcome is not None and self.plan.credentials:
             outcome = masked(outcome, self.redactor)
         self.plan.pace.took(self.node, time.monotonic() - self.began)
@@ -167,6 +172,20 @@ class Execution:
         if self.cancel.is_set and not isinstance(outcome, Completed | Waiting | Continues):
             outcome, dropped = self._stopped()  # it failed because it was stopped
         return Result(outcome=outcome, dropped=dropped, inputs=self.inputs, logs=self.take_logs())
+
+    def abandon(self) -> Result | None:
+        """Its thread does not hear: what is to be recorded in its stead. None if it has come to its end meanwhile."""
+        if not self._end():
+            return None
+        self.is_abandoned = True
+        outcome, dropped = self._stopped()
+        return Result(outcome=outcome, dropped=dropped, inputs=self.inputs, logs=self.take_logs())
+
+    def _end(self) -> bool:
+        """Whether the caller, thread or keeper, is the first to say how it ended: there is no other."""
+        with self._lock:
+            first, self._is_over = not self._is_over, True
+        return first
 
     def _refusal(self, step_type: StepType) -> Failed | None:
         """The last word on a rendered config: its schema, and what the project allows."""

@@ -1,22 +1,28 @@
 """The keeper: one thread a process that looks after what runs here.
 
 It stores log lines as they come, ends what has run out of time or was cancelled, renews leases, relieves batches whose
-first step turned out long, and tells that this process lives. Steps that take less than a tick never meet it.
+first step turned out long, speaks for threads that don't hear, and tells that this process lives. Steps that take less
+than a tick never meet it.
 """
 
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connections
 
+from flowforge.api.problems import is_outage
 from flowforge.core import bell, clock
 from flowforge.core.failpoints import failpoint
+from flowforge.engine import pools
+from flowforge.engine.abandoning import settle_abandoned
 from flowforge.engine.execution import Execution
+from flowforge.engine.outcomes import Result
 from flowforge.engine.presence import presence
 from flowforge.engine.store import keeping, maintenance
 from flowforge.engine.store import runs as run_store
@@ -28,6 +34,8 @@ RESTS_AFTER_TICKS = 20
 FLUSH_AFTER_SECONDS = 0.25
 CANCEL_POLL_SECONDS = 0.5
 CLOCK_SYNC_SECONDS = 30.0
+DEAF_SECONDS = 2.0  # a step that was told to stop has so long to return; then it is abandoned
+MAX_ABANDONED = 8  # threads that are replaced: a process with more of them gets smaller, and says so
 
 log = logging.getLogger("flowforge.engine")
 
@@ -41,6 +49,9 @@ class Keeper:
         self._executions: set[Execution] = set()
         self._held_runs: dict[Execution, int] = {}  # in place: the run's lease token, renewed with the step's
         self._relievers: dict[Execution, Callable[[], None]] = {}
+        self._spares: dict[Execution, Callable[[], None]] = {}  # put another thread in the place of its own
+        self._leaving: dict[Execution, tuple[Result, bool]] = {}  # abandoned, not recorded yet; in place?
+        self._abandoned: set[Execution] = set()  # whose threads have not come back
         self._thread: threading.Thread | None = None
         self._stopping = self._is_resting = False
         self._next_poll = self._next_renewal = self._next_sync = 0.0
@@ -52,8 +63,11 @@ class Keeper:
         self, execution: Execution, *, held_run: int | None = None, reliever: Callable[[], None] | None = None
     ) -> None:
         """Look after an execution until `remove`; `reliever` is called once it has run for a tick or two."""
+        spare = pools.spare_for_this_thread()
         with self._lock:
             self._executions.add(execution)
+            if spare is not None:
+                self._spares[execution] = spare
             if held_run is not None:
                 self._held_runs[execution] = held_run
             if reliever is not None:
@@ -61,16 +75,49 @@ class Keeper:
             if self._is_resting:  # else it comes round by itself: waking it for each short step costs more than those
                 self._wake.notify_all()
 
+    @contextmanager
+    def keeping(self, execution: Execution, *, held_run: int) -> Iterator[None]:
+        """Keep its leases from before its start is written: it may have to wait for others of its convoy, and what
+        waits must not be taken to be lost."""
+        self.add(execution, held_run=held_run)
+        try:
+            yield
+        finally:
+            self.remove(execution)
+
+    @contextmanager
+    def performing(self, execution: Execution, reliever: Callable[[], None] | None) -> Iterator[None]:
+        """This thread does it: `reliever` is called once it has run for a tick or two."""
+        spare = pools.spare_for_this_thread()
+        with self._lock:
+            if spare is not None:
+                self._spares[execution] = spare
+            if reliever is not None:
+                self._relievers[execution] = reliever
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._relievers.pop(execution, None)
+                self._spares.pop(execution, None)
+
     def remove(self, execution: Execution) -> None:
         with self._lock:
-            self._executions.discard(execution)
-            self._held_runs.pop(execution, None)
-            self._relievers.pop(execution, None)
+            self._forget(execution)
+            came_back = execution in self._abandoned
+            self._abandoned.discard(execution)
+        if came_back:
+            presence.abandoned(-1)
 
     @property
     def executions(self) -> list[Execution]:
         with self._lock:
             return list(self._executions)
+
+    @property
+    def abandoned_count(self) -> int:
+        """Threads of this process that sit in a step which has long ended."""
+        return len(self._abandoned)
 
     @property
     def began(self) -> list[float]:
@@ -116,6 +163,7 @@ class Keeper:
         if now >= self._next_sync:
             self._next_sync = now + CLOCK_SYNC_SECONDS
             clock.set_offset(maintenance.clock_offset())
+        self._leave_the_deaf(executions, now)
 
     def _loop(self) -> None:
         idle = 0  # ticks without an execution
@@ -143,10 +191,58 @@ class Keeper:
                 self._next_poll = 0.0
                 self._wake.notify_all()
 
+    def _forget(self, execution: Execution) -> None:
+        self._executions.discard(execution)
+        self._held_runs.pop(execution, None)
+        self._relievers.pop(execution, None)
+        self._spares.pop(execution, None)
+
+    def _leave_the_deaf(self, executions: Iterable[Execution], now: float) -> None:
+        """End attempts that were told to stop and did not; their leases are renewed until that is recorded."""
+        for execution in executions:
+            if not execution.cancel.is_set:
+                continue
+            if execution.stopped_at is None:
+                execution.stopped_at = now
+            elif now - execution.stopped_at >= DEAF_SECONDS:
+                self._abandon(execution)
+        for execution, (result, in_place) in list(self._leaving.items()):
+            try:
+                settle_abandoned(execution, result, in_place=in_place)
+            except DatabaseError as error:
+                if is_outage(error):
+                    raise  # the next tick tries again
+                log.exception("an abandoned step could not be recorded: its lease will lapse")
+            del self._leaving[execution]
+            with self._lock:
+                self._forget(execution)
+
+    def _abandon(self, execution: Execution) -> None:
+        with self._lock:
+            if execution not in self._executions:
+                return  # it has just come back
+            in_place, spare = execution in self._held_runs, self._spares.get(execution)
+            result = execution.abandon()
+            if result is None:
+                return
+            self._leaving[execution] = (result, in_place)
+            self._abandoned.add(execution)
+            count = len(self._abandoned)
+        presence.abandoned(+1)
+        told = (execution.node.id, execution.run.id, execution.cancel.reason, count)
+        log.warning("step %s of run %s did not hear that it has to stop (%s): abandoned, with %d threads now", *told)
+        if count > MAX_ABANDONED:
+            log.error("%d threads sit in abandoned steps and are not replaced: restart this process", count)
+        elif spare is not None:
+            spare()
+
     def _relieve(self, execution: Execution) -> None:
+        """Let go on without it who waits for it. Steps like it are not taken to be short any more: those that follow
+        in its convoy must not each hold up the rest for so long."""
         with self._lock:
             reliever = self._relievers.pop(execution, None)
         if reliever is not None:
+            execution.plan.pace.took(execution.node, FLUSH_AFTER_SECONDS)
             reliever()
 
     def _flush(self, execution: Execution) -> None:

@@ -16,6 +16,7 @@ PARKED_FOR_EACH = 32  # threads that may sit in a long step for each that drives
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _here = threading.local()
 _elsewhere: dict[str, int] = {}
+_grow: list[Callable[[str], None]] = []  # adds a thread to a queue's pool
 MAX_WIDTH = 64
 
 
@@ -48,10 +49,11 @@ def slot(queue: str) -> Iterator[None]:
         yield
         return
     _here.slot = found = _Slot(semaphore)
+    _here.queue = queue
     try:
         yield
     finally:
-        _here.slot = None
+        _here.slot = _here.queue = None
         found.release()
 
 
@@ -59,6 +61,26 @@ def slot_of_this_thread() -> Callable[[], None] | None:
     """What gives this thread's slot back early: a step that turns out long must not keep others from work."""
     found: _Slot | None = getattr(_here, "slot", None)
     return None if found is None else found.release
+
+
+def grow_by(grow: Callable[[str], None] | None) -> None:
+    """Who adds a thread to a queue's pool in this process; None: nobody."""
+    _grow[:] = [] if grow is None else [grow]
+
+
+def spare_for_this_thread() -> Callable[[], None] | None:
+    """What puts another thread in the place of this one, should it never come back; None if it has no slot."""
+    found: _Slot | None = getattr(_here, "slot", None)
+    if found is None:
+        return None
+    queue: str = _here.queue
+
+    def spare() -> None:
+        for grow in _grow:
+            grow(queue)
+        found.release()
+
+    return spare
 
 
 def is_full(queue: str) -> bool:

@@ -44,7 +44,7 @@ class Presence:
         self._lock = threading.Lock()
         self._identity: Identity | None = None
         self._pools: dict[str, _Pool] = {}
-        self._hints = self._steps = 0
+        self._hints = self._steps = self._abandoned = 0
         self._swept_at: float | None = None
         self._next_beat = 0.0
         self._is_draining = False
@@ -130,6 +130,11 @@ class Presence:
         with self._lock:
             self._steps += 1
 
+    def abandoned(self, threads: int) -> None:
+        """So many more threads, or fewer, sit in steps that were ended without them."""
+        with self._lock:
+            self._abandoned += threads
+
     def swept(self) -> None:
         """The timers have looked for runs whose moment has come."""
         self._swept_at = time.monotonic()
@@ -152,6 +157,7 @@ class Presence:
                 hints_count=self._hints,
                 steps_count=self._steps,
                 running_count=len(began),
+                abandoned_count=self._abandoned,
                 oldest_step_at=moment(min(began, default=None)),
                 swept_at=moment(self._swept_at),
             )

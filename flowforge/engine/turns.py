@@ -13,17 +13,16 @@ from flowforge.engine.execution import Execution
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result
 from flowforge.engine.store import runs as run_store
-from flowforge.engine.store.rows import Commit
+from flowforge.engine.store.rows import Commit, LeaseLost
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perform:
-    """Do this step: it is started, its config is rendered. The answer is its Result."""
+    """Do this step: it is started, its config is rendered, the keeper has it. The answer is its Result."""
 
     execution: Execution
-    lease_token: int  # of the run, which is held meanwhile
 
     @property
     def is_short(self) -> bool:
@@ -32,11 +31,11 @@ class Perform:
 
     def answer(self, reliever: Callable[[], None] | None) -> Result:
         """`reliever` is called by the keeper should it turn out long."""
-        keeper.add(self.execution, held_run=self.lease_token, reliever=reliever)
-        try:
-            return self.execution.perform()
-        finally:
-            keeper.remove(self.execution)
+        with keeper.performing(self.execution, reliever):
+            result = self.execution.perform()
+        if self.execution.is_abandoned:  # the keeper has ended the step and let the run go
+            raise LeaseLost(self.execution.run.id)
+        return result
 
 
 Turns = Generator[Commit | Perform, Any, R]

@@ -63,7 +63,10 @@ def work(run_id: uuid.UUID, queue: str) -> None:
         if not steps:
             return
         began = time.monotonic()
-        Batch(run, plan, results, steps, queue).go()
+        batch = Batch(run, plan, results, steps, queue)
+        batch.go()
+        if batch.was_abandoned:
+            return  # another thread has taken this one's place
         short = time.monotonic() - began < SHORT_BATCH_SECONDS
         size = min(size * 2, MAX_BATCH) if short else max(1, size // 2)
 
@@ -79,6 +82,7 @@ class Batch:
         self._lock = threading.Lock()  # against the keeper, which may relieve us
         self._waiting = steps[::-1]
         self._done: list[tuple[StepRow, Result]] = []
+        self.was_abandoned = False  # this thread came back from a step that was ended without it
 
     def go(self) -> None:
         self.results.load(
@@ -116,6 +120,7 @@ class Batch:
             return attempt(execution, scope_of(self.run, self.results, clock.now()) | item_of(self.run, row))
         finally:
             keeper.remove(execution)
+            self.was_abandoned |= execution.is_abandoned
 
     def _commit(self, drive: Callable[[uuid.UUID], None] = driver.drive) -> None:
         """Record what is done, and drive the run on if that frees a step."""

@@ -23,7 +23,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     fields = (
         *("name", "host", "pid", "version", "isolation", "shown_standing"),
         *("started_at", "heartbeat_at", "swept_at", "draining_at", "stopped_at"),
-        *("hints_count", "steps_count", "running_count", "oldest_step_at", "shown_pools"),
+        *("hints_count", "steps_count", "running_count", "abandoned_count", "oldest_step_at", "shown_pools"),
     )
     readonly_fields = fields
 

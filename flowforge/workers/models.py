@@ -24,6 +24,7 @@ class Worker(models.Model):
     hints_count = models.PositiveBigIntegerField(default=0)  # hints that it has taken
     steps_count = models.PositiveBigIntegerField(default=0)  # attempts that have ended here
     running_count = models.PositiveIntegerField(default=0)  # steps that run now
+    abandoned_count = models.PositiveIntegerField(default=0)  # threads in steps that did not hear that they had to stop
     oldest_step_at = models.DateTimeField(null=True)  # when the one of these that runs longest began
     swept_at = models.DateTimeField(null=True)  # its last look for runs whose moment has come
 

@@ -44,6 +44,7 @@ class Progress:
     hints_count: int
     steps_count: int
     running_count: int
+    abandoned_count: int
     oldest_step_at: datetime | None
     swept_at: datetime | None
 
@@ -56,6 +57,7 @@ def record_heartbeat(identity: Identity, progress: Progress, *, now: datetime, d
         "hints_count": progress.hints_count,
         "steps_count": progress.steps_count,
         "running_count": progress.running_count,
+        "abandoned_count": progress.abandoned_count,
         "oldest_step_at": progress.oldest_step_at,
         "swept_at": progress.swept_at,
     }

@@ -1,6 +1,7 @@
 """Runs that one thread drives together: each as if it were alone, and the commits of all as one."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -10,9 +11,12 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from flowforge.cli.idle import IdleThreads
 from flowforge.core import clock
 from flowforge.engine import convoy, driver
+from flowforge.engine.convoy import MAX_RIDERS
 from flowforge.engine.drivers import Drivers
+from flowforge.engine.keeper import keeper
 from flowforge.engine.pace import Pace
 from flowforge.engine.plan import plan_of
 from flowforge.engine.store import runs as run_store
@@ -25,6 +29,7 @@ from tests.support.invariants import story_of, violations
 from tests.support.step_types import Effect, Gate
 
 MakeFlow = Callable[..., Flow]
+IS_SHORT = Pace.is_short
 GATE = {"id": "gate", "type": "gate", "config": {}}
 
 
@@ -211,6 +216,51 @@ def test_a_long_step_holds_up_nobody(flow: MakeFlow) -> None:
     started[0].join(10)
     assert fresh(long[0]).status == "completed"
     assert step(long[0], "gate").lost_count == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_convoy_of_short_steps_that_all_hang_loses_none(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are started, one hangs: the leases of those that wait are kept, and they don't hang one after the other."""
+    monkeypatch.setattr(Pace, "is_short", IS_SHORT)
+    made, entered, go_on = flow(chain(effect("a"))), threading.Semaphore(0), threading.Event()
+
+    def hang(_context: Any) -> None:
+        entered.release()
+        assert go_on.wait(60)
+
+    Effect.before = hang
+    drivers, idle = Drivers(), IdleThreads(MAX_RIDERS + 1, "driver")
+    drivers.start(lambda call: False, most=1, room=100)
+    runs = start(made, drivers, MAX_RIDERS - 1)
+    prove_short(runs[0])
+    drivers.start(idle.offer, most=1, room=100)
+    runs += start(made, drivers, 1)  # it wakes a thread, which takes all of them
+    assert entered.acquire(timeout=10)
+    assert StepRun.objects.filter(status="running").count() == MAX_RIDERS
+
+    StepRun.objects.update(lease_expires_at=clock.now())
+    Run.objects.update(lease_expires_at=clock.now())
+    keeper._renew(keeper.executions)
+    assert not StepRun.objects.filter(lease_expires_at__lt=clock.now()).exists()
+    assert not Run.objects.filter(lease_expires_at__lt=clock.now()).exists()
+
+    keeper.run_once(time.monotonic() + 0.3)
+    for _ in range(MAX_RIDERS - 1):
+        assert entered.acquire(timeout=10), "once one was found long, nobody waits for another"
+    go_on.set()
+    idle.stop()
+    assert set(Run.objects.values_list("status", flat=True)) == {"completed"}
+    assert set(StepRun.objects.values_list("lost_count", flat=True)) == {0}
+    assert set(Effect.seen.values()) == {1}
+    assert keeper.executions == []
+    assert violations([story_of(run) for run in Run.objects.all()]) == []
+
+
+def prove_short(run: Run) -> None:
+    plan = plan_of(run.version_id)
+    for node in plan.definition.nodes:
+        for _ in range(3):
+            plan.pace.took(node, 0.0001)
 
 
 def test_a_pace_is_known_after_some_steps(flow: MakeFlow, db: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,8 +172,6 @@ def hangs(bench: Bench) -> Iterator[str]:
         runs.append(bench.start(bench.store(node)))
     for run in map(bench.ended, runs):
         step = run["steps"][0]
-        if step["type"] == "stubborn" and run["status"] == "completed":
-            continue  # a thread cannot be killed: what it gives all the same, late, is taken
         if (run["status"], step["error"] and step["error"]["code"]) != ("failed", "timeout"):
             yield f"run {run['id']} is {run['status']}, its step ended with {step['error']}"
         elif step["duration_ms"] > 1000 * (HANG_SECONDS + KILLED_WITHIN):

@@ -159,7 +159,8 @@ def wake_heads(gate: Gate, count: int, at: datetime, unless_before: datetime) ->
         cursor.execute(
             "SELECT id FROM runs_run WHERE id IN "
             "(SELECT id FROM runs_run WHERE queued_in = %s ORDER BY priority DESC, id LIMIT %s) "
-            "AND (wake_at IS NULL OR wake_at > %s) AND (lease_expires_at IS NULL OR lease_expires_at <= %s)" + skip,
+            "AND (wake_at IS NULL OR wake_at > %s) AND (lease_expires_at IS NULL OR lease_expires_at <= %s) "
+            "ORDER BY priority DESC, id" + skip,
             [gate.id, count, time_in(unless_before), time_in(at)],
         )
         ids = [row[0] for row in cursor.fetchall()]

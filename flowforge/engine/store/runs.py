@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from flowforge.core.prepared import prepared
 from flowforge.engine.store.at_once import commit_at_once
 from flowforge.engine.store.holds import HOLDING, is_held
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, Wishes
@@ -29,7 +30,7 @@ _CLAIM = """
     WHERE {chosen} AND status IN {live} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
     RETURNING {columns}
 """
-_POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE id = %s AND status IN {_LIVE} AND lease_expires_at > %s"
+_POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE {{chosen}} AND status IN {_LIVE} AND lease_expires_at > %s"
 
 
 def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
@@ -43,7 +44,7 @@ def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float
         if claimed is not None:
             return claimed
         with connection.cursor() as cursor:
-            cursor.execute(_POKE, [uuid_in(run_id), time_in(now)])
+            cursor.execute(_POKE.format(chosen="id = %s"), [uuid_in(run_id), time_in(now)])
             poked = cursor.rowcount
             if poked:
                 return None
@@ -51,6 +52,20 @@ def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float
             if cursor.fetchone() is None:
                 return None
     return None
+
+
+def poke_together(chosen: str, values: Sequence[Any], now: datetime) -> set[uuid.UUID]:
+    """Have the holders of the chosen runs look again; says which are held."""
+    with prepared() as cursor:
+        cursor.execute(f"{_POKE} RETURNING id".format(chosen=chosen), [*values, time_in(now)])
+        return {uuid_out(row[0]) for row in cursor.fetchall()}
+
+
+def live_among(chosen: str, values: Sequence[Any]) -> set[uuid.UUID]:
+    """Which of the chosen runs have not ended."""
+    with prepared() as cursor:
+        cursor.execute(f"SELECT id FROM runs_run WHERE {chosen} AND status IN {_LIVE}", values)
+        return {uuid_out(row[0]) for row in cursor.fetchall()}
 
 
 def read_run(run_id: uuid.UUID) -> ClaimedRun | None:
@@ -153,7 +168,7 @@ def claiming(chosen: str, owner: str, now: datetime, lease_seconds: float) -> tu
 
 def _try_claim(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
     statement, before, after = claiming("id = %s", owner, now, lease_seconds)
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(statement, [*before, uuid_in(run_id), *after])
         row = cursor.fetchone()
     return None if row is None else claimed_run(row)

@@ -91,3 +91,10 @@ def insert_many(cursor: CursorWrapper, table: str, columns: Sequence[str], rows:
 def in_list(values: Sequence[Any]) -> str:
     """`(%s, %s, …)` for so many values."""
     return f"({', '.join(['%s'] * len(values))})"
+
+
+def any_of(run_ids: Sequence[uuid.UUID]) -> tuple[str, list[Any]]:
+    """` = ANY(%s)` and its values: on PostgreSQL one array, so that the statement is the same for any number."""
+    if is_postgres():
+        return "= ANY(%s)", [list(run_ids)]
+    return f"IN {in_list(run_ids)}", [uuid_in(run_id) for run_id in run_ids]

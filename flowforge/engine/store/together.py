@@ -5,12 +5,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
+from flowforge.core.prepared import prepared
 from flowforge.engine.store.at_once import commits_at_once
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed
-from flowforge.engine.store.runs import claim_run, claimed_run, claiming, commit, committed
-from flowforge.engine.store.sql import in_list, is_postgres, uuid_in, write
+from flowforge.engine.store.runs import (
+    claim_run,
+    claimed_run,
+    claiming,
+    commit,
+    committed,
+    live_among,
+    poke_together,
+)
+from flowforge.engine.store.sql import any_of, is_postgres, write
 from flowforge.engine.store.writing import at_once, commit_in_turn
 
 Row = tuple[Any, ...]
@@ -21,16 +28,37 @@ def claim_together(run_ids: Sequence[uuid.UUID], owner: str, now: datetime, leas
     if len(run_ids) == 1:
         found = claim_run(run_ids[0], owner, now, lease_seconds)
         return [] if found is None else [found]
-    chosen = f"id IN {in_list(run_ids)}"
-    if is_postgres():  # in an order, or two that were given the same hints could wait for each other
-        chosen = f"id IN (SELECT id FROM runs_run WHERE {chosen} ORDER BY id FOR UPDATE SKIP LOCKED)"
+    chosen, values = _locked(run_ids)
     statement, before, after = claiming(chosen, owner, now, lease_seconds)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*before, *(uuid_in(run_id) for run_id in run_ids), *after])
+    with prepared() as cursor:
+        cursor.execute(statement, [*before, *values, *after])
         claimed = {run.id: run for run in map(claimed_run, cursor.fetchall())}
-    others = (claim_run(run_id, owner, now, lease_seconds) for run_id in run_ids if run_id not in claimed)
-    claimed |= {run.id: run for run in others if run is not None}
+    others = [run_id for run_id in run_ids if run_id not in claimed]
+    again = (claim_run(run_id, owner, now, lease_seconds) for run_id in _neither_held_nor_ended(others, now))
+    claimed |= {run.id: run for run in again if run is not None}
     return [claimed[run_id] for run_id in run_ids if run_id in claimed]
+
+
+def _neither_held_nor_ended(run_ids: Sequence[uuid.UUID], now: datetime) -> list[uuid.UUID]:
+    """Poke those that somebody has. What is left was let go this moment, or its row is locked: one by one, then."""
+    if not run_ids:
+        return []
+    held = poke_together(*_locked(run_ids), now)
+    rest = [run_id for run_id in run_ids if run_id not in held]
+    if not rest:
+        return []
+    condition, values = any_of(rest)
+    live = live_among(f"id {condition}", values)
+    return [run_id for run_id in rest if run_id in live]
+
+
+def _locked(run_ids: Sequence[uuid.UUID]) -> tuple[str, list[Any]]:
+    """A condition that chooses these runs: in an order, or two that were given the same hints could wait for each
+    other."""
+    condition, values = any_of(run_ids)
+    if not is_postgres():
+        return f"id {condition}", values
+    return f"id IN (SELECT id FROM runs_run WHERE id {condition} ORDER BY id FOR UPDATE SKIP LOCKED)", values
 
 
 def commit_together(asked: Sequence[Commit]) -> list[Committed | Exception]:

@@ -101,7 +101,8 @@ def identity(name: str = "host:1:abc") -> Identity:
 
 
 def progress(**fields: Any) -> Progress:
-    nothing = {"hints_count": 0, "steps_count": 0, "running_count": 0, "oldest_step_at": None, "swept_at": None}
+    counts = dict.fromkeys(("hints_count", "steps_count", "running_count", "abandoned_count"), 0)
+    nothing = {**counts, "oldest_step_at": None, "swept_at": None}
     pools = {"gpu": PoolProgress(slots=1, busy=0, heard_at=clock.now(), hint_at=None)}
     return Progress(**{"pools": pools, **nothing, **fields})
 

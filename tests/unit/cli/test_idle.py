@@ -10,17 +10,17 @@ SECONDS = 10
 def run(threads: IdleThreads) -> str:
     """The name of the thread that took a call, once it is idle again."""
     names: list[str] = []
-    before = len(threads._idle)
     assert threads.offer(lambda: names.append(threading.current_thread().name))
-    for thread in threads._threads:
-        while thread.is_alive() and len(threads._idle) < before:
-            thread.join(0.001)
+    tick = threading.Event()
+    while not (names and threads._idle):
+        tick.wait(0.001)
     return names[0]
 
 
 def test_it_works() -> None:
     threads = IdleThreads(3, "idle")
     assert {run(threads) for _ in range(5)} == {"idle-0"}
+    assert len(threads._threads) == 1, "more are started when they are needed"
     threads.stop()
     assert not any(thread.is_alive() for thread in threads._threads)
 

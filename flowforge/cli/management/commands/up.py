@@ -41,6 +41,7 @@ class Command(BaseCommand):
                 raise CommandError("interrupted") from None
         finally:
             embedded.stop()
+        embedded.leave()
 
     def _show(self, access: Access) -> None:
         self.stdout.write(f"\nAPI     {access.url}/v1          docs {access.url}/v1/docs")

@@ -39,6 +39,7 @@ class Command(BaseCommand):
         self.stdout.flush()
         stop.wait()
         workers.stop(settings.DRAIN_SECONDS)
+        workers.leave()
 
 
 def _parse(text: str) -> dict[str, int]:
