@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from flowforge.api.idempotency import Later, idempotent
+from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
 from flowforge.core.errors import NotFound
 from flowforge.core.json import Json
@@ -20,14 +21,16 @@ from runs.api import outside_docs as docs
 from runs.api.serializers import PublishBody
 from runs.api.views import READ, WRITE
 from runs.constants import MAX_UNCLEAR_SHOWN
-from runs.services import match_event
+from runs.services import match_recorded
+from runs.services.event_ledger import TRIGGER
 from runs.services.publishing import Publication
+from workflows.decisions import decisions_of, show
 
 
 class EventViewSet(SteeringViews):
-    """`/v1/events`, and `/v1/events/{id}` to look at one again."""
+    """`/v1/events`, `/v1/events/{id}` to look at one again, `/v1/events/{id}/decisions`: what became of it."""
 
-    scopes = {"publish": WRITE, "retrieve": READ}
+    scopes = {"publish": WRITE, "retrieve": READ, "decisions": READ}
     rate_buckets = {"publish": "runs"}
 
     @extend_schema(**docs.PUBLISH)
@@ -41,12 +44,20 @@ class EventViewSet(SteeringViews):
 
     @extend_schema(**docs.RETRIEVE_EVENT)
     def retrieve(self, request: Request, event_id: uuid.UUID) -> HttpResponse:
+        shown = _shown(self._current(event_id))
+        return self.ok(shown, etag_of=shown)
+
+    @extend_schema(**docs.EVENT_DECISIONS)
+    def decisions(self, request: Request, event_id: uuid.UUID) -> HttpResponse:
+        page = self.page(decisions_of(TRIGGER, str(self._current(event_id).pk)))
+        return self.ok(Page(rows=[show(found) for found in page.rows], meta=page.meta))
+
+    def _current(self, event_id: uuid.UUID) -> Event:
         event = Event.objects.filter(id=event_id, project_id__in=self.caller.project_ids).first()
         if event is None:
             raise NotFound
         self.caller.require(READ, event.project_id)
-        shown = _shown(event)
-        return self.ok(shown, etag_of=shown)
+        return event
 
     def _record(self, project_id: uuid.UUID, given: dict[str, Any]) -> Recorded:
         key = given.get("dedupe_key")
@@ -60,7 +71,7 @@ class EventViewSet(SteeringViews):
 
     def _match(self, recorded: Recorded) -> HttpResponse:
         """Once it is stored: many runs may have to be woken, each in a transaction of its own."""
-        return self._answer(match_event(event=recorded.event, created=recorded.created))
+        return self._answer(match_recorded(recorded))
 
     def _answer(self, done: Publication) -> HttpResponse:
         """202 for a new event; 200 for one that the dedupe key had."""

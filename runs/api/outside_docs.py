@@ -15,6 +15,7 @@ from runs.api.serializers import (
     PublishedShown,
     RunShown,
 )
+from workflows.bodies import DecisionShown
 
 _APPROVAL: Final = {
     "id": STEP,
@@ -39,6 +40,17 @@ _EVENT: Final = {
     "source": "key:01981f5e-0000-7000-8000-000000000003",
     "matched": 1,
     "created_at": AT,
+}
+
+_DECIDED: Final = {
+    "id": "01981f5e-5b5c-7d3e-8f9a-0b1c2d3e4f5b",
+    "at": AT,
+    "decision": "fired",
+    "reason": "matched",
+    "detail": f"step {STEP}",
+    "due_at": None,
+    "until_at": None,
+    "run_id": RUN,
 }
 
 APPROVALS: Final[Operation] = {
@@ -122,4 +134,14 @@ RETRIEVE_EVENT: Final[Operation] = {
     "description": "Kept for 30 days.",
     "responses": ProjectEventShown,
     "examples": [given(_EVENT)],
+}
+EVENT_DECISIONS: Final[Operation] = {
+    "operation_id": "events_decisions",
+    "summary": "List what became of an event",
+    "description": (
+        "Newest first: `fired` for each step that it ended, with the run; `skipped` if there was none; `coalesced` for "
+        "each time that its `dedupe_key` came again."
+    ),
+    "responses": DecisionShown(many=True),
+    "examples": [given(_DECIDED)],
 }

@@ -38,6 +38,7 @@ urlpatterns = [
     path("approvals", ApprovalViewSet.as_view(LIST)),
     path("events", EventViewSet.as_view({"post": "publish"})),
     path("events/<uuid:event_id>", EventViewSet.as_view({"get": "retrieve"})),
+    path("events/<uuid:event_id>/decisions", EventViewSet.as_view({"get": "decisions"})),
     path("runs/<uuid:run_id>/events", HistoryViewSet.as_view({"get": "events"})),
     path("failures", FailureViewSet.as_view({"get": "list"})),
     path("failures/<uuid:failure_id>", FailureViewSet.as_view({"get": "retrieve"})),

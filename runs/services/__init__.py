@@ -5,7 +5,7 @@ from runs.services.failures import resolve_failure, retry_failure
 from runs.services.intents import cancel_live_runs, cancel_run, pause_run, resume_run
 from runs.services.ordering import change_priority, run_now
 from runs.services.outside import complete_step, decide_approval, override_step
-from runs.services.publishing import match_event, publish_event
+from runs.services.publishing import match_recorded, publish_event
 from runs.services.replaying import replay_run
 from runs.services.retrying import retry_run
 from runs.services.start import Origin, Started, StartItem, Trigger, start_run, start_runs
@@ -21,7 +21,7 @@ __all__ = [
     "change_priority",
     "complete_step",
     "decide_approval",
-    "match_event",
+    "match_recorded",
     "override_step",
     "pause_run",
     "publish_event",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
 
@@ -21,12 +21,20 @@ from flowforge.core import clock
 from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.events.models import Event
-from flowforge.events.services import DEDUPE_WINDOW, events_since, note_matched, record_event, unmatched_events
+from flowforge.events.services import (
+    DEDUPE_WINDOW,
+    Recorded,
+    events_since,
+    note_matched,
+    record_event,
+    unmatched_events,
+)
 from flowforge.kernel.expressions import Expression, ExpressionError, compile_expression, truthy
 from flowforge.steps import verdicts
 from flowforge.steps.base import Completed
 from flowforge.steps.wait_event import PREFIX
 from runs.models import Run, StepRun
+from runs.services import event_ledger
 from runs.services.outside import resolve_step
 from runs.waits import OLDEST_FIRST, waiting_steps
 
@@ -83,6 +91,14 @@ def publish_event(
     recorded = record_event(
         project_id=project_id, name=name, payload=payload, source=source, dedupe_key=dedupe_key, window=window
     )
+    return match_recorded(recorded)
+
+
+def match_recorded(recorded: Recorded) -> Publication:
+    """Go on with an event once it is stored; one that its dedupe key had is noted as a repeat. Not within a
+    transaction."""
+    if not recorded.created:
+        event_ledger.note_repeated(recorded.event)
     return match_event(event=recorded.event, created=recorded.created)
 
 
@@ -95,15 +111,19 @@ def match_event(*, event: Event, created: bool) -> Publication:
     if event.matched_at is not None:
         return Publication(event=event, created=created, matched=event.matched_count)
     failpoint("event.after_store")
-    matched, unclear = 0, []
+    matched, waited, unclear = 0, 0, []
     for page in _pages(event, until=None if created else event.created_at):
         inputs = _inputs_of(page)
+        waited += len(page)
         for listener in page:
             try:
                 matched += _offer(event, listener, inputs.get(listener.run_id))
             except ExpressionError as error:
                 unclear.append(_unclear(listener, error))
-    note_matched(event=event, count=matched)
+    with transaction.atomic():
+        note_matched(event=event, count=matched)
+        if not matched:
+            event_ledger.note_skipped(event, waited=waited, unclear=len(unclear))
     return Publication(event=event, created=created, matched=event.matched_count, unclear=unclear)
 
 
@@ -135,7 +155,9 @@ def resume_matching(now: datetime, limit: int = 100) -> int:
             raise  # the database will be back, and the event is still there
         except Exception:
             log.exception("event %s: it cannot be matched, and is left at that", event.id)
-            note_matched(event=event, count=0)
+            with transaction.atomic():
+                note_matched(event=event, count=0)
+                event_ledger.note_failed(event)
     return len(events)
 
 
@@ -181,12 +203,16 @@ def _offer(event: Event, listener: _Listener, inputs: Json) -> bool:
             return False
     told = {"by": event.name, "actor": f"event:{event.id}"}
     in_time = Q(available_at__isnull=True) | Q(available_at__gt=clock.now())
-    return resolve_step(
-        run_id=listener.run_id,
-        step_id=listener.step_id,
-        only=Q(status="waiting", waits_for=PREFIX + event.name) & in_time,
-        resolution=verdicts.stored(Completed(output=event.payload)) | {"told": told},
-    )
+    with transaction.atomic():
+        ended = resolve_step(
+            run_id=listener.run_id,
+            step_id=listener.step_id,
+            only=Q(status="waiting", waits_for=PREFIX + event.name) & in_time,
+            resolution=verdicts.stored(Completed(output=event.payload)) | {"told": told},
+        )
+        if ended:
+            event_ledger.note_fired(event, run_id=listener.run_id, step_id=listener.step_id)
+    return ended
 
 
 def _steps_of(listener: _Listener) -> dict[str, Json]:

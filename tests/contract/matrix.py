@@ -128,7 +128,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/steps/{step}:complete": Operation(scope="runs:write", body={"output": 1}),
     "POST /v1/runs/{run}/steps/{step}:override": Operation(scope="runs:write", body={"output": 1, "reason": "so"}),
     "POST /v1/events": Operation(scope="runs:write", body={"event": "order.paid"}),
-    **_reads("runs:read", "/v1/events/{event}"),
+    **_reads("runs:read", "/v1/events/{event}", "/v1/events/{event}/decisions"),
     **_reads(
         "schedules:read",
         "/v1/schedules",

@@ -34,7 +34,7 @@ def keeper(monkeypatch: pytest.MonkeyPatch) -> Keeper:
     """One without a thread."""
     made = Keeper()
     made._next_sync = float("inf")
-    for module in (turns, worker):
+    for module in (driver, turns, worker):
         monkeypatch.setattr(module, "keeper", made)
     return made
 

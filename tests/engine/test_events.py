@@ -16,6 +16,7 @@ from runs.services import publishing
 from runs.services.publishing import Publication, publish_event, resume_matching
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.clock import FrozenClock
+from workflows.models import TriggerDecision
 
 pytestmark = pytest.mark.django_db
 MakeFlow = Callable[..., Flow]
@@ -36,6 +37,13 @@ def publish(project: Project) -> Publish:
         return publish_event(project_id=project.pk, name=name, payload=payload, source="test", dedupe_key=dedupe_key)
 
     return call
+
+
+def became_of(name: str) -> list[tuple[str, str]]:
+    """What the ledger says of the events of that name."""
+    ids = [str(pk) for pk in Event.objects.filter(name=name).values_list("pk", flat=True)]
+    rows = TriggerDecision.objects.filter(trigger_type="event", trigger_id__in=ids)
+    return list(rows.order_by("created_at", "id").values_list("decision", "reason"))
 
 
 def test_it_works(flow: MakeFlow, publish: Publish) -> None:
@@ -198,6 +206,21 @@ def test_one_bad_event_does_not_stop_the_others(
     assert resume_matching(frozen_clock.now()) == 0
     made.drain()
     assert [fresh(run).status for run in runs] == ["waiting", "completed"]
+    assert became_of("paid") == [("skipped", "error")]
+    assert became_of("other") == [("fired", "matched")]
+
+
+def test_an_event_that_woke_somebody_is_not_skipped_when_it_is_resumed(
+    flow: MakeFlow, publish: Publish, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow(nodes=[wait()]).run()
+    with monkeypatch.context() as broken:
+        broken.setattr(publishing, "note_matched", lambda **_: die())
+        with pytest.raises(RuntimeError, match="killed"):
+            publish(n=1)
+    frozen_clock.advance(11)
+    assert resume_matching(frozen_clock.now()) == 1
+    assert became_of("paid") == [("fired", "matched")]
 
 
 # --- emit ---------------------------------------------------------------------------------------------------------
@@ -211,6 +234,7 @@ def test_a_run_wakes_another(flow: MakeFlow) -> None:
     assert step(run, "emit").output == {"id": str(Event.objects.get().pk), "event": "paid", "matched": 1}
     assert (fresh(run).status, fresh(asleep).status) == ("completed", "completed")
     assert step(asleep, "wait").output == {"order": 5}
+    assert became_of("paid") == [("fired", "matched")]
     assert Event.objects.get().source == f"step:{step(run, 'emit').pk}"
 
 

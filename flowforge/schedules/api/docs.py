@@ -8,7 +8,6 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from flowforge.schedules.api.serializers import (
     BackfillBody,
     BackfillShown,
-    DecisionShown,
     EmptyBody,
     ExplanationShown,
     NewScheduleBody,
@@ -20,6 +19,7 @@ from flowforge.schedules.api.serializers import (
     TriggerBody,
 )
 from flowforge.schedules.constants import MAX_PREVIEW
+from workflows.bodies import DecisionShown
 
 Operation = dict[str, Any]
 

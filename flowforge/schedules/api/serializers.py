@@ -205,19 +205,6 @@ class SimulatedShown(DueShown):
     until_at = serializers.DateTimeField(allow_null=True, help_text="It speaks of all due times before this one.")
 
 
-class DecisionShown(serializers.Serializer[Any]):
-    """What became of a tick."""
-
-    id = serializers.UUIDField()
-    at = serializers.DateTimeField()
-    decision = serializers.ChoiceField(choices=DECISIONS)
-    reason = serializers.CharField()
-    detail = serializers.CharField()
-    due_at = serializers.DateTimeField(allow_null=True)
-    until_at = serializers.DateTimeField(allow_null=True, help_text="It speaks of all due times before this one.")
-    run_id = serializers.UUIDField(allow_null=True)
-
-
 class HolderShown(serializers.Serializer[Any]):
     type = serializers.CharField()
     id = serializers.CharField()

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from flowforge.core import clock
+from flowforge.operating.services import freeze
 from runs.models import Run
 from tests import factories
 from tests.apps.webhooks.conftest import SECRET, generic_headers, make_webhook, standard_headers
@@ -214,6 +215,14 @@ def test_maintenance_keeps_what_was_sent(webhook, post, monkeypatch):
     assert (call.decision, call.reason, bytes(call.body)) == ("rejected", "unavailable", b'{"a": 1}')
     monkeypatch.undo()
     post(webhook, {"a": 1}).expect(202)
+
+
+def test_a_freeze_keeps_the_call_and_its_run(webhook, post):
+    freeze(scope="workflow", scope_id=webhook.workflow_id, reason="a fire", by="test")
+    run_id = post(webhook, {"a": 1}).expect(202).data["run_id"]
+    call = Call.objects.get()
+    assert (call.decision, call.reason, str(call.run_id)) == ("fired", "", run_id)
+    assert Run.objects.get().status == "pending"
 
 
 # --- rules --------------------------------------------------------------------------------------------------------
