@@ -15,6 +15,7 @@ class Connection:
     """A caller of any JSON API on this machine."""
 
     def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
+        self.port = port
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self._used_at = 0.0
         self._headers = {"Content-Type": "application/json", **(headers or {})}

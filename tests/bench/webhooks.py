@@ -1,34 +1,33 @@
 """What webhooks cost and survive: deliveries to receivers well and ill, and signed calls that are let in.
 
 `python -m tests.bench.webhooks` prints figures; it asserts nothing. One process on SQLite, receivers on the loopback.
+With `--peers n8n`, the calls that are let in alone, beside n8n's webhooks.
 """
 
 import argparse
 import collections
-import contextlib
-import itertools
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.client import KEY, Client, Connection
+from tests.bench import hooks
+from tests.bench.client import KEY, Client
 from tests.bench.peers.environment import CHECKOUT
-from tests.bench.processes import Processes, environment, free_port, processes, wait_for
+from tests.bench.processes import Processes, environment, free_port, processes, run_as_command, wait_for
 from tests.bench.receivers import MODES, Receivers, receivers
-from webhooks.signatures import signature_of
 
 WELL = ("ok", "ok")
 ILL = (*["hang"] * 5, *(mode for mode in MODES if mode not in ("ok", "hang")))
 SETTLE_SECONDS = 30.0  # for the well to be told of all that was published
-INGEST_THREADS = 4
 
 
 def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
+    if options.peers == "n8n":
+        return hooks.beside_n8n(options.rounds, options.seconds)
     with tempfile.TemporaryDirectory() as folder, receivers() as found:
         port = free_port()
         variables = environment(
@@ -52,47 +51,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def inbound(port: int, seconds: float) -> None:
     """Signed, each with an id of its own, answered when it and its run are on disk."""
-    client = Client(port)
-    workflow = client.create("hooked", {"nodes": [], "edges": []})
-    made = client.call("POST", "/v1/webhooks", {"name": "bench", "workflow_id": workflow, "auth": "hmac"})["data"]
-    path, secret = f"/v1/webhooks/{made['id']}/ingest", made["secret"]
-    numbers, took, lock = itertools.count(), [], threading.Lock()
-    ends_at = time.monotonic() + seconds
-
-    def call_until_the_end() -> None:
-        while time.monotonic() < ends_at:
-            with lock:
-                message_id = f"msg_{next(numbers)}"
-            began = time.perf_counter()
-            _post_signed(port, path, secret, message_id)
-            took.append(time.perf_counter() - began)
-
-    threads = [threading.Thread(target=call_until_the_end) for _ in range(INGEST_THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    print(f"inbound   {len(took) / seconds:7.0f} signed calls/s let in, each starting a run ({INGEST_THREADS} callers)")
-    print(
-        f"          p50 {statistics.median(took) * 1000:.1f} ms, p99 {_percentile(took, 99) * 1000:.1f} ms", flush=True
-    )
-
-
-_connections = threading.local()
-
-
-def _post_signed(port: int, path: str, secret: str, message_id: str) -> None:
-    timestamp, body = int(time.time()), {"n": message_id}
-    raw = f'{{"n": "{message_id}"}}'.encode()  # as Connection writes it
-    headers = {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature_of(secret, message_id=message_id, timestamp=timestamp, body=raw),
-    }
-    if not hasattr(_connections, "mine"):
-        _connections.mine = Connection(port)
-    _connections.mine._headers = {"Content-Type": "application/json", **headers}
-    _connections.mine.call("POST", path, body)
+    took = hooks.burst(hooks.flowforge(Client(port)), seconds)
+    print(f"inbound   {len(took) / seconds:7.0f} signed calls/s let in, each starting a run ({hooks.CALLERS} callers)")
+    p99 = hooks.percentile(took, 99) * 1000
+    print(f"          p50 {statistics.median(took) * 1000:.1f} ms, p99 {p99:.1f} ms", flush=True)
 
 
 # --- outbound -----------------------------------------------------------------------------------------------------
@@ -118,7 +80,7 @@ def outbound(port: int, alive: Processes, found: Receivers, deliveries: int, rat
     print(
         f"          well: {len(waits)} of {events * len(WELL)} delivered, p50 {statistics.median(waits) * 1000:.0f} ms,"
     )
-    print(f"          p95 {_percentile(waits, 95) * 1000:.0f} ms, p99 {_percentile(waits, 99) * 1000:.0f} ms")
+    print(f"          p95 {hooks.percentile(waits, 95) * 1000:.0f} ms, p99 {hooks.percentile(waits, 99) * 1000:.0f} ms")
     print(f"          memory {' → '.join(f'{each:.0f}' for each in memory)} MB")
     _print_fates(client, told, events)
 
@@ -150,18 +112,15 @@ def _print_fates(client: Client, told: Sequence[str], events: int) -> None:
     print(f"          {dict(rows)}, {lost} lost")
 
 
-def _percentile(values: Sequence[float], percent: int) -> float:
-    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.webhooks", description=__doc__)
     parser.add_argument("--deliveries", type=int, default=10_000, help="of all receivers together (10000)")
     parser.add_argument("--rate", type=float, default=20.0, help="events a second, each to all receivers (20)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of calls that come in (10)")
+    parser.add_argument("--peers", choices=("n8n", "none"), default="none", help="n8n: calls that come in, beside n8n")
+    parser.add_argument("--rounds", type=int, default=3, help="with a peer: how often each is started and called (3)")
     return parser
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main(sys.argv[1:]))
+    run_as_command(lambda: main(sys.argv[1:]))

@@ -205,11 +205,11 @@ def _earlier(webhook: Webhook, incoming: Incoming, proof: Proof, now: datetime) 
     """
     if proof.identity is None:
         return None
-    earlier = call_that_took(webhook, proof.identity.id, now)
+    earlier = call_that_took(webhook, proof.identity.id)
     if earlier is None:
-        expired = Call.objects.filter(webhook=webhook, signed_id=proof.identity.id, signed_until__lte=now)
-        if proof.identity.window is not None:
-            expired.update(signed_id=None)
+        return None
+    if earlier.signed_until is not None and earlier.signed_until <= now:
+        Call.objects.filter(pk=earlier.pk, signed_until__lte=now).update(signed_id=None)
         return None
     if proof.identity.same_body and earlier.body_hash != incoming.body_hash:
         raise IdempotencyKeyReused(detail="This Idempotency-Key came with another body.")

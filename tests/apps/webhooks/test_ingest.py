@@ -382,6 +382,17 @@ def test_a_call_costs_a_bounded_number_of_statements(webhook, post, own_queries)
     assert len(own_queries.statements) <= 9, own_queries.statements
 
 
+def test_an_id_whose_time_is_limited_costs_no_statement_more(workflow, post, own_queries):
+    webhook = make_webhook(workflow, signature_scheme="generic")
+    post(webhook, b"warm", headers=generic_headers(b"warm"), kind="text").expect(202)
+    with own_queries:
+        post(webhook, b"measured", headers=generic_headers(b"measured"), kind="text").expect(202)
+    assert not [sql for sql in own_queries.statements if sql.startswith("UPDATE")], own_queries.statements
+    looked = [sql for sql in own_queries.statements if sql.startswith("SELECT") and "webhooks_call" in sql]
+    assert len(looked) == 1
+    assert '"headers"' not in looked[0], "columns that nobody asks for"
+
+
 def test_an_old_secret_key_still_opens(webhook, post, settings):
     settings.SECRET_KEYS = ["a new one", *settings.SECRET_KEYS]
     post(webhook).expect(202)

@@ -44,11 +44,9 @@ def install(name: str, recipe: Recipe) -> None:
 
     The copy of the recipe that says "installed" is written last: an interrupted installation is simply done again.
     """
-    folder = home() / name
-    mark = folder / "installed.json"
-    wanted = json.dumps(asdict(recipe), sort_keys=True)
-    if mark.exists() and mark.read_text() == wanted:
+    if is_installed(name, recipe):
         return
+    folder = home() / name
     print(f"  installing {name} into {folder} …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -57,7 +55,12 @@ def install(name: str, recipe: Recipe) -> None:
         _run([python_of(name), "-m", "pip", "install", "--quiet", "--no-input", *recipe.python], folder)
     if recipe.node:
         _install_node(folder, name, recipe)
-    mark.write_text(wanted)
+    _mark(name).write_text(_text(recipe))
+
+
+def is_installed(name: str, recipe: Recipe) -> bool:
+    mark = _mark(name)
+    return mark.exists() and mark.read_text() == _text(recipe)
 
 
 def versions(name: str, *distributions: str) -> str:
@@ -70,6 +73,14 @@ print(", ".join(f"{name} {version(name)}" for name in sys.argv[1:]))
     return subprocess.run(
         [python_of(name), "-c", code, *distributions], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
+
+
+def _mark(name: str) -> Path:
+    return home() / name / "installed.json"
+
+
+def _text(recipe: Recipe) -> str:
+    return json.dumps(asdict(recipe), sort_keys=True)
 
 
 def _install_node(folder: Path, name: str, recipe: Recipe) -> None:

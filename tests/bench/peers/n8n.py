@@ -20,6 +20,7 @@ from tests.bench.systems import Driver, Reading, Sizes, System, timed_spread
 
 VERSION = "1.123.81"
 LENGTHS = (1, 5, 40)
+HOOK = "hook"  # a webhook alone, answered at once
 FIB = "const fib = n => n < 2 ? n : fib(n - 1) + fib(n - 2); return [{json: {value: fib(10)}}];"
 OWNER = {"email": "bench@example.com", "firstName": "Bench", "lastName": "Mark", "password": "Bench-mark-123"}
 
@@ -77,7 +78,8 @@ class N8n(System):
         with self.running() as driver:
             self.cookie = _owner(self.port, driver.processes)
         flows = self.folder / "flows.json"
-        flows.write_text(json.dumps([_workflow(length) for length in LENGTHS]))
+        chains = [_workflow(f"chain{length}", length, "lastNode") for length in LENGTHS]
+        flows.write_text(json.dumps([*chains, _workflow(HOOK, 0, "onReceived")]))
         self._manage("import:workflow", "--input", str(flows))
         self._manage("update:workflow", "--all", "--active=true")
 
@@ -123,9 +125,9 @@ def _environment(folder: Path, port: int, database_port: str, database: str) -> 
     )
 
 
-def _workflow(length: int) -> Mapping[str, Any]:
-    name = f"chain{length}"
-    hook = {"path": name, "httpMethod": "POST", "responseMode": "lastNode", "options": {}}
+def _workflow(name: str, length: int, answers: str) -> Mapping[str, Any]:
+    """A chain behind a webhook. `answers`: `lastNode`, when all is done; `onReceived`, at once."""
+    hook = {"path": name, "httpMethod": "POST", "responseMode": answers, "options": {}}
     nodes = [_node("Webhook", "webhook", 2, hook) | {"webhookId": name}]
     nodes += [_node(f"S{place}", "code", 2, {"jsCode": FIB}) for place in range(length)]
     names = [node["name"] for node in nodes]
@@ -164,6 +166,7 @@ def _is_mounted(caller: Connection) -> bool:
     """Ready comes before the webhooks are there."""
     try:
         _call(caller, 1)
+        caller.call("POST", f"/webhook/{HOOK}", {})
     except RuntimeError:
         return False
     return True
