@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
+from flowforge.steps.assets import NO_ASSETS, AssetPort
 from flowforge.steps.levels import LIMITS, Isolation
 from flowforge.steps.tools import NO_TOOLS, ToolPort
 
@@ -151,18 +152,6 @@ class EventPort(Protocol):
         ...
 
 
-LoadPrompt = Callable[[str], str]
-"""Asset id -> the text of a prompt. Raises NotAvailable."""
-
-
-class NotAvailable(Exception):
-    """What a step asks for cannot be had here; the message says why."""
-
-
-def _has_no_prompts(_asset_id: str) -> str:
-    raise NotAvailable("Prompt assets are not available here.")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credential:
     """A secret of the run's project, opened for one attempt. It goes to the host it was asked for, and nowhere else."""
@@ -240,7 +229,7 @@ class Context:
     traceparent: str = ""
     start_run: StartRun = _starts_nothing
     tools: ToolPort = NO_TOOLS
-    load_prompt: LoadPrompt = _has_no_prompts
+    assets: AssetPort = NO_ASSETS
     kept: Mapping[str, Json] = field(default_factory=dict)  # what the step itself has kept: Continues
     credentials: CredentialPort = field(default_factory=NoCredentials)
     mask: Callable[[str], str] = str

@@ -36,6 +36,9 @@ _CHUNK: Final = 65_536
 _CROWD_SWEEP_SECONDS: Final = 10.0  # so many take longer
 _COUNT_SECONDS: Final = 0.1  # between looks whether there are too many processes, where no limit of the kernel says so
 _STATUS_BYTES: Final = 4
+# What is ignored survives exec: by Python itself, or by whoever started the server (nohup, a shell's background).
+_FIXED: Final = {signal.SIGKILL, signal.SIGSTOP}  # nobody can set these
+_RESET: Final = [number for number in range(1, signal.SIGRTMIN) if number in signal.valid_signals() - _FIXED]
 
 BOOT: Final = (  # `-I` and `-S` know neither this folder nor any package
     "import os, sys; sys.path.append(sys.argv.pop(1)); from flowforge.steps.supervisor import main; "
@@ -221,7 +224,7 @@ def _become(task: Task, told: int, parent: int) -> NoReturn:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(127)  # it died before the line above
-        for number in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         if task.room:
             os.chdir(namespaces.working_directory(task.room))

@@ -8,13 +8,13 @@ from flowforge.core.egress import EgressError, checked_url, host_and_port
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.jsonschema import SchemaError, compile_schema
+from flowforge.steps.assets import NotAvailable
 from flowforge.steps.base import (
     BaseStep,
     Context,
     CredentialRefused,
     Failed,
     Kind,
-    NotAvailable,
     Outcome,
     StepCancelled,
 )
@@ -208,7 +208,7 @@ def _question(context: Context, toolbox: Toolbox) -> Question:
 def _messages(context: Context) -> list[Message]:
     config = context.config
     asset_id = config.get("prompt_asset_id")
-    prompt = config.get("prompt") if asset_id is None else context.load_prompt(asset_id)
+    prompt = config.get("prompt") if asset_id is None else context.assets.prompt(asset_id)
     messages: list[Message] = list(config.get("messages", ())) or [{"role": "user", "content": prompt}]
     if "output_schema" in config:
         messages.append({"role": "user", "content": structured.instruction(config["output_schema"])})

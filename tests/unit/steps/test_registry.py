@@ -40,8 +40,8 @@ HERE = "tests.unit.steps.test_registry"
 def test_it_works() -> None:
     registry = default_registry()
     assert registry.names() == [
-        *("approval", "condition", "delay", "emit", "generic", "http", "map", "python", "switch", "transform"),
-        *("wait_event", "workflow"),
+        *("approval", "condition", "delay", "emit", "generic", "http", "llm", "map", "python", "switch"),
+        *("transform", "wait_event", "workflow"),
     ]
     assert [step_type.name for step_type in registry.all()] == registry.names()
     found = registry.get("http")
@@ -163,6 +163,7 @@ def test_rendered_configs_are_taken_at_their_word() -> None:
 def test_every_field_may_be_an_expression(step_type: Any) -> None:
     alternatives = {
         "delay": [{"duration"}, {"until"}],
+        "llm": [{"provider", "model", text, "temperature"} for text in ("messages", "prompt", "prompt_asset_id")],
         "map": [{"items", "workflow_id", "inputs"}],
         "python": [{"inputs"}],
     }
