@@ -305,6 +305,7 @@ PROCESS_THREADS = env.int("FLOWFORGE_PROCESS_THREADS", default=4)
 DELIVERY_THREADS = env.int("FLOWFORGE_DELIVERY_THREADS", default=64)
 WEB_THREADS = env.int("FLOWFORGE_WEB_THREADS", default=16)
 DRAIN_SECONDS = env.float("FLOWFORGE_DRAIN_SECONDS", default=25.0)
+MAX_BACKLOG = env.int("FLOWFORGE_MAX_BACKLOG", default=100_000)  # runs that are due and not begun; 0: no bound
 THAW_RATE = env.str("FLOWFORGE_THAW_RATE", default="20/s")  # of runs that a freeze has held back, unless it is said
 FAILPOINTS = env.str("FLOWFORGE_FAILPOINTS", default="")
 

@@ -14,6 +14,7 @@ from flowforge.core import bell as core_bell
 from flowforge.core import clock as core_clock
 from flowforge.operating import selectors as operating
 from flowforge.projects.models import Project
+from runs.services import backlog
 from tests import factories
 from tests.support import http_stub, network
 from tests.support import llm_server as llm_server_of_tests
@@ -61,6 +62,7 @@ def _clean_process(settings: object) -> None:
     cache.clear()
     rates.store.cache_clear()
     operating.forget()
+    backlog.forget()
 
 
 @pytest.fixture

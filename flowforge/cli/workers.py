@@ -81,7 +81,7 @@ class Workers:
             if name != bell.CONTROL_QUEUE
         }
         pools.grow_by(self._grow)
-        bell.rescue_here(self._answer)
+        bell.rescue_here(self._rescue)
         if self._alone:
             bell.answer_here(self._answer)
         ready = [threading.Event() for _ in self._threads]
@@ -147,6 +147,11 @@ class Workers:
             self._driving = IdleThreads(count * (pools.PARKED_FOR_EACH + MAX_RIDERS), "driver")
             room = HINTS_KEPT_ALONE if self._alone else HINTS_KEPT
             drivers.start(self._driving.offer, most=count, room=room)
+
+    def _rescue(self, task: str, args: list[str], queue: str, first: bool) -> bool:
+        if first and task == bell.DRIVE and not pools.draining.is_set():
+            return all(drivers.hint_first(uuid.UUID(run_id)) for run_id in args)
+        return self._answer(task, args, queue)
 
     def _answer(self, task: str, args: list[str], queue: str) -> bool:
         if pools.draining.is_set():

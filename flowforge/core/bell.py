@@ -25,14 +25,19 @@ RUNS_IN_A_HINT = 32  # as many as one thread drives at a time
 
 log = logging.getLogger("flowforge.bell")
 
+LAST_CHANCE = "last_chance"  # a third argument of WORK
+
 Answer = Callable[[str, list[str], str], bool]
 """Takes a hint (task name, arguments, queue) in this process; False if it cannot now."""
+
+Rescue = Callable[[str, list[str], str, bool], bool]
+"""Likewise; the last says whether it goes before all that has not begun."""
 
 _OVERDUE_KEPT = 1_000
 
 _listeners: list[Callable[[uuid.UUID], None]] = []
 _answer_here: list[Answer] = []
-_rescuers: list[Answer] = []
+_rescuers: list[Rescue] = []
 _overdue: OrderedDict[uuid.UUID, None] = OrderedDict()  # runs whose hints may have been lost, the newest last
 _overdue_lock = threading.Lock()
 _deliverers: list[Callable[[], None]] = []
@@ -54,27 +59,30 @@ def drive_now(*run_ids: uuid.UUID) -> None:
         _send(DRIVE, [str(run_id) for run_id in run_ids[first : first + RUNS_IN_A_HINT]], CONTROL_QUEUE)
 
 
-def drive_overdue(run_id: uuid.UUID) -> None:
+def drive_overdue(run_id: uuid.UUID, *, first: bool = False) -> None:
     """Hint a run whose moment has passed: for the sweep.
 
     Perhaps it was hinted and nobody came. So this process answers by itself if it can, and so it does with one hint of
-    the run's steps: runs end though the broker may carry nothing at all.
+    the run's steps: runs end though the broker may carry nothing at all. `first`: it is under way, somebody may have
+    died over it, and it must not stand in line behind those that are yet to begin.
     """
     with _overdue_lock:
         _overdue[run_id] = None
         _overdue.move_to_end(run_id)
         while len(_overdue) > _OVERDUE_KEPT:
             _overdue.popitem(last=False)
-    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE):
+    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE, first):
         drive_now(run_id)
 
 
-def work_now(run_id: uuid.UUID, queue: str, count: int = 1) -> None:
-    """Hint `count` workers of a queue that this run has steps to claim."""
-    if run_id in _overdue and _rescued(WORK, [str(run_id), queue], queue):
+def work_now(run_id: uuid.UUID, queue: str, count: int = 1, *, last_chance: bool = False) -> None:
+    """Hint `count` workers of a queue that this run has steps to claim; `last_chance`: those that may be lost no more,
+    which are claimed one at a time."""
+    args = [str(run_id), queue, *([LAST_CHANCE] if last_chance else ())]
+    if run_id in _overdue and _rescued(WORK, args, queue):
         count -= 1
     for _ in range(count):
-        _send(WORK, [str(run_id), queue], queue)
+        _send(WORK, args, queue)
 
 
 def deliver() -> None:
@@ -103,7 +111,7 @@ def listen(listener: Callable[[uuid.UUID], None]) -> None:
     _listeners.append(listener)
 
 
-def rescue_here(answer: Answer) -> None:
+def rescue_here(answer: Rescue) -> None:
     """Offer the hints of runs that are overdue to this process first."""
     _rescuers.append(answer)
 
@@ -116,8 +124,8 @@ def answer_here(answer: Answer) -> None:
     _answer_here.append(answer)
 
 
-def _rescued(name: str, args: list[str], queue: str) -> bool:
-    return any(answer(name, args, queue) for answer in _rescuers)
+def _rescued(name: str, args: list[str], queue: str, first: bool = False) -> bool:
+    return any(answer(name, args, queue, first) for answer in _rescuers)
 
 
 def _send(name: str, args: list[str], queue: str) -> None:

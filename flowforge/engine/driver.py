@@ -295,5 +295,6 @@ class Drive(HeldRun):
 
     def _hint(self, due: list[StepState]) -> None:
         """Wake as many workers of each queue as there are steps for them."""
-        for queue, count in Counter(self.plan.queue(step.node) for step in due).items():
-            bell.work_now(self.run.id, queue, min(count, pools.width(queue)))
+        wanted = Counter((self.plan.queue(step.node), step.is_last_chance) for step in due)
+        for (queue, last_chance), count in wanted.items():
+            bell.work_now(self.run.id, queue, min(count, pools.width(queue)), last_chance=last_chance)

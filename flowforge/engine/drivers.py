@@ -5,7 +5,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 
 from flowforge.core import bell
 from flowforge.engine import pools
@@ -23,6 +23,7 @@ class Drivers:
         self._lock = threading.Lock()
         self._taken = threading.Condition(self._lock)
         self._hints: dict[uuid.UUID, None] = {}  # each once, the oldest first
+        self._urgent: dict[uuid.UUID, None] = {}  # before those; only the sweep's, so that there are never many
         self._riders: deque[Rider] = deque()  # of threads that have stepped aside, or could not come back
         self._offer: Offer | None = None
         self._most = self._room = self._driving = 0
@@ -44,15 +45,27 @@ class Drivers:
         self._wake()
         return True
 
+    def hint_first(self, run_id: uuid.UUID) -> bool:
+        """Have someone look at this run before all that merely wait: somebody may have died over it. False if nobody
+        drives here."""
+        if self._offer is None:
+            return False
+        with self._lock:
+            self._hints.pop(run_id, None)
+            self._urgent[run_id] = None
+        self._wake()
+        return True
+
     # --- for convoys ----------------------------------------------------------------------------------------------
 
     def take(self, most: int) -> tuple[list[Rider], list[uuid.UUID]]:
         """Runs to go on with, then hints, no more than `most` together."""
         with self._lock:
             riders = [self._riders.popleft() for _ in range(min(most, len(self._riders)))]
-            hints = list(islice(self._hints, most - len(riders)))
+            hints = list(islice(chain(self._urgent, self._hints), most - len(riders)))
             for run_id in hints:
-                del self._hints[run_id]
+                self._urgent.pop(run_id, None)
+                self._hints.pop(run_id, None)
             if hints:
                 self._taken.notify_all()
         if hints:
@@ -78,7 +91,7 @@ class Drivers:
     def leave(self) -> bool:
         """Whether this thread may stop driving: nothing waits."""
         with self._lock:
-            if self._riders or (self._hints and not pools.draining.is_set()):
+            if self._riders or ((self._hints or self._urgent) and not pools.draining.is_set()):
                 return False
             self._driving -= 1
         return True
@@ -87,7 +100,7 @@ class Drivers:
         """Have one more thread drive, if something waits and not enough do. Without an idle thread it waits on: for
         one that comes back from its step."""
         with self._lock:
-            if self._offer is None or self._driving >= self._most or not (self._hints or self._riders):
+            if self._offer is None or self._driving >= self._most or not (self._hints or self._urgent or self._riders):
                 return
             self._driving += 1
         if not self._offer(self._drive):

@@ -18,11 +18,11 @@ def drive(*run_ids: str) -> None:
 
 
 @shared_task(name=bell.WORK, ignore_result=True)
-def work(run_id: str, queue: str) -> None:
-    """This run has steps for workers of this queue."""
+def work(run_id: str, queue: str, which: str = "") -> None:
+    """This run has steps for workers of this queue; `which`: bell.LAST_CHANCE or all others."""
     presence.took(queue, 1)
     with presence.answering(queue), pools.slot(queue):
-        worker.work(uuid.UUID(run_id), queue)
+        worker.work(uuid.UUID(run_id), queue, last_chance=which == bell.LAST_CHANCE)
 
 
 @shared_task(name="flowforge.engine.sweep", ignore_result=True)

@@ -46,8 +46,8 @@ def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
         return Swept(0)
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
     failpoint("sweep.after_take")
-    for run_id in due:
-        bell.drive_overdue(run_id)
+    for run_id, begun in due:
+        bell.drive_overdue(run_id, first=begun)
     return Swept(len(due))
 
 

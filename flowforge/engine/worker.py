@@ -9,7 +9,8 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -40,11 +41,18 @@ MAX_BATCH = 128
 SHORT_BATCH_SECONDS = 0.1  # a batch under this lets the next one double
 COMMIT_WINDOW_SECONDS = 0.02  # results wait at most so long for company
 
+TURN_SECONDS = 5.0  # a turn ends after a moment: who has waited for so long goes without one
+
 log = logging.getLogger("flowforge.engine")
+_last_chances = threading.Lock()
 
 
-def work(run_id: uuid.UUID, queue: str) -> None:
-    """Do ready steps of a run's queue until there are none. A doubled or late hint finds none."""
+def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
+    """Do ready steps of a run's queue until there are none. A doubled or late hint finds none.
+
+    `last_chance`: those that have cost so many workers that one more would end them. They are done one at a time in
+    this process, as long as they are short: what dies with one of them dies of it, not of a neighbour like it.
+    """
     run = run_store.read_run(run_id)
     if run is None:
         return
@@ -52,36 +60,67 @@ def work(run_id: uuid.UUID, queue: str) -> None:
     results = Results(run_id)
     size = 1
     while not pools.draining.is_set() and not engine_paused():
-        steps = step_store.claim_steps(
-            run_id,
-            queue=queue,
-            limit=size,
-            worker=PROCESS_NAME,
-            max_concurrency=plan.definition.config.max_concurrency,
-            now=clock.now(),
-            lease_seconds=settings.LEASE_SECONDS,
-            tell=partial(tell, run),
-        )
-        failpoint("claim.after")
-        if not steps:
-            return
-        began = time.monotonic()
-        batch = Batch(run, plan, results, steps, queue)
-        batch.go()
+        with _turn(last_chance) as end_turn:
+            steps = step_store.claim_steps(
+                run_id,
+                queue=queue,
+                limit=1 if last_chance else size,
+                worker=PROCESS_NAME,
+                max_concurrency=plan.definition.config.max_concurrency,
+                now=clock.now(),
+                lease_seconds=settings.LEASE_SECONDS,
+                tell=partial(tell, run),
+                last_chance=last_chance,
+            )
+            failpoint("claim.after")
+            if not steps:
+                return
+            began = time.monotonic()
+            batch = Batch(run, plan, results, steps, queue, end_turn)
+            batch.go()
         if batch.was_abandoned:
             return  # another thread has taken this one's place
         short = time.monotonic() - began < SHORT_BATCH_SECONDS
         size = min(size * 2, MAX_BATCH) if short else max(1, size // 2)
 
 
+@contextmanager
+def _turn(last_chance: bool) -> Iterator[Callable[[], None]]:
+    """The one turn that this process has for last chances; gives what ends it early, when a step turns out long."""
+    if not last_chance or not _last_chances.acquire(timeout=TURN_SECONDS):
+        yield lambda: None
+        return
+    lock, held = threading.Lock(), [True]
+
+    def end() -> None:
+        with lock:
+            if held:
+                held.clear()
+                _last_chances.release()
+
+    try:
+        yield end
+    finally:
+        end()
+
+
 class Batch:
     """Claimed steps of one run on their way through one thread."""
 
-    def __init__(self, run: ClaimedRun, plan: Plan, results: Results, steps: list[StepRow], queue: str) -> None:
+    def __init__(
+        self,
+        run: ClaimedRun,
+        plan: Plan,
+        results: Results,
+        steps: list[StepRow],
+        queue: str,
+        end_turn: Callable[[], None],
+    ) -> None:
         self.run = run
         self.plan = plan
         self.results = results
         self.queue = queue
+        self._end_turn = end_turn
         self._lock = threading.Lock()  # against the keeper, which may relieve us
         self._waiting = steps[::-1]
         self._done: list[tuple[StepRow, Result]] = []
@@ -109,6 +148,7 @@ class Batch:
 
     def relieve(self) -> None:
         """Called by the keeper when the step that runs now is long: others' results and turns must not wait for it."""
+        self._end_turn()
         with self._lock:
             waiting, self._waiting = self._waiting, []
         if waiting:

@@ -27,8 +27,9 @@ def ready(state: RunState, now: datetime) -> list[StepState]:
 
 
 def is_sole(state: RunState, due: Sequence[StepState]) -> bool:
-    """Whether one step is all that the run can do now: its driver does it, if it needs no other kind of worker."""
-    return len(due) == 1 and len(state.live) == 1
+    """Whether one step is all that the run can do now: its driver does it, if it needs no other kind of worker. Not if
+    it has its last chance: a driver does steps of other runs as well."""
+    return len(due) == 1 and len(state.live) == 1 and not due[0].is_last_chance
 
 
 def held_back(state: RunState, now: datetime) -> bool:

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from flowforge.kernel.definition import Edge, Node
-from flowforge.kernel.runstate import Decisions, Error, RunChange, RunState, StepChange, StepState, Verdict
+from flowforge.kernel.runstate import MAX_LOST, Decisions, Error, RunChange, RunState, StepChange, StepState, Verdict
 from flowforge.kernel.states import RunStatus, StepStatus
-
-MAX_LOST = 3  # workers lost in a row after which a step is taken to be what kills them
 
 
 class EvaluationFailed(Exception):

@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from flowforge.kernel.definition import Definition, Node
 from flowforge.kernel.mapping import Error, MapState
 from flowforge.kernel.states import ENDED_RUN_STATUSES, ENDED_STEP_STATUSES, RunStatus, StepStatus
 
 __all__ = [
+    "MAX_LOST",
     "Decisions",
     "Error",
     "RunChange",
@@ -46,6 +47,9 @@ class Verdict:
         )
 
 
+MAX_LOST: Final = 3  # workers lost in a row after which a step is taken to be what kills them
+
+
 @dataclass(slots=True, kw_only=True)
 class StepState:
     """What the machine has to know of a step that has begun or ended."""
@@ -70,6 +74,11 @@ class StepState:
     @property
     def ended(self) -> bool:
         return self.status in ENDED_STEP_STATUSES
+
+    @property
+    def is_last_chance(self) -> bool:
+        """Whether one more loss ends it. Then it has to be its own: nobody else's step may be what kills its worker."""
+        return self.lost_count >= MAX_LOST - 1
 
     def is_due(self, now: datetime) -> bool:
         """Whether its moment has come: to begin, or for its wait to end."""

@@ -21,7 +21,7 @@ from runs import present, selectors
 from runs.api import docs
 from runs.api.serializers import BatchBody, ExecuteBody, StartBody, StartItemBody
 from runs.api.views import READ, WRITE, RunListViews
-from runs.services import Origin, Started, StartItem, start_run, start_runs
+from runs.services import Origin, Started, StartItem, require_room, start_run, start_runs
 from runs.waiting import wait_until_ended
 
 
@@ -35,6 +35,7 @@ class WorkflowRunViewSet(RunListViews):
     @extend_schema(**docs.START)
     @idempotent
     def start(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse | Later:
+        require_room()
         workflow = selectors.workflow_to_run(self.caller, workflow_id)
         given = body(StartBody, request)
         seconds = given.pop("wait", None)
@@ -47,6 +48,7 @@ class WorkflowRunViewSet(RunListViews):
     @extend_schema(**docs.BATCH)
     @idempotent
     def batch(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        require_room()
         workflow = selectors.workflow_to_run(self.caller, workflow_id)
         items = [_read_item(given) for given in body(BatchBody, request)["items"]]
         answers = iter(
@@ -66,6 +68,7 @@ class WorkflowRunViewSet(RunListViews):
     @extend_schema(**docs.EXECUTE)
     @idempotent
     def execute(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
+        require_room()
         workflow = selectors.workflow_to_run(self.caller, workflow_id)
         given = body(ExecuteBody, request)
         try:

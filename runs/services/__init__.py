@@ -1,5 +1,6 @@
 """What can be done with runs: keyword-only functions, verb first. The API, the admin and other apps call these."""
 
+from runs.services.backlog import require_room
 from runs.services.bulk import BulkResult, steer_runs
 from runs.services.failures import resolve_failure, retry_failure
 from runs.services.intents import cancel_live_runs, cancel_run, pause_run, resume_run
@@ -26,6 +27,7 @@ __all__ = [
     "pause_run",
     "publish_event",
     "replay_run",
+    "require_room",
     "resolve_failure",
     "resume_run",
     "retry_failure",

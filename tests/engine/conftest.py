@@ -47,7 +47,7 @@ class Flow:
         if ring.name == core_bell.DRIVE:
             driver.drive(ring.run_id)
         else:
-            worker.work(ring.run_id, ring.queue)
+            worker.work(ring.run_id, ring.queue, last_chance=ring.last_chance)
 
     def drain(self, *, shuffle: random.Random | None = None, copies: int = 1) -> int:
         return self.bell.drain(self.answer, shuffle=shuffle, copies=copies)

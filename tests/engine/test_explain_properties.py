@@ -141,7 +141,7 @@ def begun_by_driving(made: Flow, run: Run) -> list[str]:
     driver.drive(run.pk)
     for ring in [ring for ring in made.bell.rings if ring.run_id == run.pk and ring.name == core_bell.WORK]:
         if ring.queue in SERVED:
-            worker.work(ring.run_id, ring.queue)
+            worker.work(ring.run_id, ring.queue, last_chance=ring.last_chance)
     started = RunEvent.objects.filter(run_id=run.pk, seq__gt=since, event="step.started").order_by("seq")
     return [event.data["node_id"] for event in started]
 

@@ -63,7 +63,7 @@ def test_the_sweep_alone_ends_a_run_whose_hints_are_all_lost(
     made = flow(nodes=[effect("a"), effect("b")])
     answered: list[Ring] = []
 
-    def answer_here(name: str, args: list[str], queue: str) -> bool:
+    def answer_here(name: str, args: list[str], queue: str, _first: bool) -> bool:
         answered.append(Ring(name=name, run_id=uuid.UUID(args[0]), queue=queue))
         return True
 
@@ -95,15 +95,76 @@ def test_what_a_lost_worker_writes_is_void(flow: MakeFlow, frozen_clock: FrozenC
 def test_a_step_that_kills_its_workers_fails(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     _, run, _ = claim_two(flow)
     for _ in range(3):
-        frozen_clock.advance(settings.LEASE_SECONDS + 10)
-        driver.drive(run.pk)
-        step_store.claim_steps(
-            run.pk, queue="default", limit=2, worker="dead", max_concurrency=10, now=clock.now(), lease_seconds=8
-        )
+        lose(run, frozen_clock)
     run = fresh(run)
     assert run.status == "failed"
     assert run.error["details"]["code"] == "worker_lost"
     assert Effect.seen == {}
+
+
+def lose(run: Run, frozen_clock: FrozenClock) -> None:
+    """Whoever runs the run's steps is lost; others claim them, and are not heard of any more."""
+    frozen_clock.advance(settings.LEASE_SECONDS + 10)
+    driver.drive(run.pk)
+    for last_chance in (False, True):
+        step_store.claim_steps(
+            run.pk,
+            queue="default",
+            limit=2,
+            worker="dead",
+            max_concurrency=10,
+            now=clock.now(),
+            lease_seconds=8,
+            last_chance=last_chance,
+        )
+
+
+def test_the_last_chance_of_a_step_is_its_own(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    """Steps that have been lost twice are hinted for apart, left alone by who claims others, and claimed singly."""
+    made, run, _ = claim_two(flow)
+    lose(run, frozen_clock)
+    made.bell.rings.clear()
+    frozen_clock.advance(settings.LEASE_SECONDS + 10)
+    driver.drive(run.pk)
+    assert [(ring.queue, ring.last_chance) for ring in made.bell.rings] == [("default", True)] * 2
+    worker.work(run.pk, "default")
+    assert {step(run, node).status for node in ("a", "b")} == {"retrying"}
+    made.drain()
+    run = fresh(run)
+    assert run.status == "completed"
+    ends = [event.event for event in run.events.order_by("seq") if event.event in ("step.started", "step.completed")]
+    assert ends[-4:] == ["step.started", "step.completed"] * 2  # one after the other
+
+
+def test_a_sole_step_has_its_last_chance_with_a_worker(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
+    """A driver does short steps of many runs in one thread: it would die over all of them."""
+    made = flow(nodes=[effect("only")])
+    run = made.start()
+    driver.drive(run.pk)  # in place
+    StepRun.objects.filter(run=run).update(status="retrying", lost_count=2, finished_at=None, output=None)
+    Run.objects.filter(pk=run.pk).update(
+        status="running", finished_at=None, outputs=None, steps_completed=0, wake_at=clock.now()
+    )
+    made.bell.rings.clear()
+    driver.drive(run.pk)
+    assert step(run, "only").status == "retrying"
+    assert [(ring.name, ring.last_chance) for ring in made.bell.rings] == [(core_bell.WORK, True)]
+    made.drain()
+    assert fresh(run).status == "completed"
+    assert StepRun.objects.get(run=run).lost_count == 0
+
+
+def test_one_turn_for_last_chances_until_the_step_turns_out_long() -> None:
+    with worker._turn(True) as end_turn:
+        assert worker._last_chances.locked()
+        end_turn()
+        end_turn()
+        assert not worker._last_chances.locked()
+    with worker._turn(False):
+        assert not worker._last_chances.locked()
+    with worker._turn(True):
+        assert worker._last_chances.locked()
+    assert not worker._last_chances.locked()
 
 
 def test_a_driver_that_lost_its_lease_writes_nothing(flow: MakeFlow, frozen_clock: FrozenClock) -> None:

@@ -106,6 +106,31 @@ def test_with_continue_errors_are_collected(flow: MakeFlow) -> None:
     assert [(each["index"], each["error"]["code"]) for each in output["errors"]] == [(1, "told_to"), (3, "told_to")]
 
 
+@pytest.mark.timeout(600)
+def test_ten_thousand_items(flow: MakeFlow) -> None:
+    """In order, within its own limit, with the errors of those that failed, and each done once."""
+    step = {"type": "effect", "config": {"value": "{{ item }}", "fail_times": "{{ 9 if item % 100 == 99 else 0 }}"}}
+    made = flow(nodes=[mapping("{{ inputs.n }}", step, on_error="continue", max_concurrency=200)])
+    run = made.run(n=list(range(10_000)))
+    assert run.status == "completed"
+    output = the_map(run).output
+    assert output["results"] == [None if n % 100 == 99 else n for n in range(10_000)]
+    assert [each["index"] for each in output["errors"]] == list(range(99, 10_000, 100))
+    assert Effect.seen[(str(run.pk), "each")] == 10_000
+    assert RunEvent.objects.filter(run=run, event="step.started").count() == 10_001
+    assert _most_at_once(run) <= 200
+
+
+def _most_at_once(run: Run) -> int:
+    """Items that ran at the same time, by the history."""
+    running = most = 0
+    for event, data in RunEvent.objects.filter(run=run).order_by("seq").values_list("event", "data"):
+        if "index" in data:
+            running += {"step.started": 1, "step.completed": -1, "step.failed": -1}.get(event, 0)
+            most = max(most, running)
+    return most
+
+
 def test_items_are_retried(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     step = {"type": "effect", "config": {"value": 1, "fail_times": 1}, "retry": {"max_attempts": 2, "jitter": 0}}
     made = flow(nodes=[mapping([1, 2, 3], step)])

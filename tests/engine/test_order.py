@@ -37,15 +37,15 @@ def test_what_is_under_way_goes_before_what_is_to_begin(flow: MakeFlow, frozen_c
     waiting = made.run()
     later = frozen_clock.advance(11)
     urgent = made.start_with(priority=99)
-    assert maintenance.take_due_runs(later, 10, timers.AGAIN_AFTER) == [waiting.pk, urgent.pk]
+    assert maintenance.take_due_runs(later, 10, timers.AGAIN_AFTER) == [(waiting.pk, True), (urgent.pk, False)]
 
 
 def test_of_equals_the_most_overdue_goes_first_and_only_so_many(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     made = flow(nodes=[effect("only")])
     runs = [made.start_with() for _ in range(3) if frozen_clock.advance(1)]
     now = frozen_clock.advance(1)
-    assert maintenance.take_due_runs(now, 2, timedelta(seconds=5)) == [runs[0].pk, runs[1].pk]
-    assert maintenance.take_due_runs(now, 2, timedelta(seconds=5)) == [runs[2].pk]
+    assert maintenance.take_due_runs(now, 2, timedelta(seconds=5)) == [(runs[0].pk, False), (runs[1].pk, False)]
+    assert maintenance.take_due_runs(now, 2, timedelta(seconds=5)) == [(runs[2].pk, False)]
     assert maintenance.take_due_runs(now, 2, timedelta(seconds=5)) == []
 
 

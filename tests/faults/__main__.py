@@ -1,44 +1,59 @@
 """`make faults`: break things on purpose, then look whether anything was lost or done twice.
 
 python -m tests.faults [--profile standard|smoke] [--stack embedded,fleet,rabbitmq] [--only NAME,F5] [--seed N]
+python -m tests.faults --profile soak --minutes 240 --stack fleet
 """
 
 import argparse
+import os
 import random
+import shlex
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from tests.bench import page
 from tests.faults import world
-from tests.faults.profiles import PROFILES, STACKS, Playable
+from tests.faults.profiles import PROFILES, SOAK_MINUTES, STACKS, Playable, soak
 from tests.faults.report import Line, Report
 from tests.faults.world import StackName
+
+PAGE = page.CHECKOUT / "docs" / "faults.md"
 
 
 def main(arguments: list[str]) -> int:
     """0: no violation."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="standard")
+    parser.add_argument("--profile", choices=sorted([*PROFILES, "soak"]), default="standard")
     parser.add_argument("--stack", default=",".join(STACKS), help="of " + ", ".join(STACKS))
     parser.add_argument("--only", default="", help="scenarios by name or by fault, comma-separated")
     parser.add_argument("--seed", type=int, help="a random one if left out; it is printed")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no scenario after so long")
+    parser.add_argument("--minutes", type=float, help="begin no scenario after so long; of a soak: its length (240)")
+    parser.add_argument("--page", action="store_true", help="write the table into docs/faults.md")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _leave)  # so that the children are ended then, too
     seed = random.SystemRandom().randrange(100_000) if options.seed is None else options.seed
     print(f"profile {options.profile}, seed {seed}", flush=True)
     report = Report()
-    stop_at = time.monotonic() + options.minutes * 60
+    is_soak = options.profile == "soak"
+    stop_at = float("inf") if is_soak or options.minutes is None else time.monotonic() + options.minutes * 60
+    began = time.monotonic()
     for stack in options.stack.split(","):
-        chosen = [each for each in PROFILES[options.profile](stack) if _is_wanted(each, options.only)]
+        found = soak(options.minutes or SOAK_MINUTES) if is_soak else PROFILES[options.profile](stack)
+        chosen = [each for each in found if _is_wanted(each, options.only)]
         if chosen:
             run_stack(stack, chosen, seed, report, stop_at)
     report.show()
+    told = _told(arguments, seed, time.monotonic() - began)
+    print(f"\n{report.markdown(told)}", flush=True)
+    if options.page:
+        page.write(report.markdown(told), "soak" if is_soak else "figures", PAGE)
     if report.violations:
         print(f'again: make faults ARGS="--profile {options.profile} --seed {seed} --stack … --only …"', flush=True)
     return 1 if report.violations or not report.lines else 0
@@ -60,20 +75,40 @@ def run_stack(
             with world.running(stack, folder) as found:
                 for scenario in chosen:
                     if time.monotonic() < stop_at:
-                        report.add(_one(found, scenario, seed))
+                        _play(found, scenario, seed, report)
                     else:
                         report.not_tested.append(f"{stack}: {scenario.name}, for lack of time")
                 report.tally += found.tally
         except world.CannotHave as reason:
-            report.not_tested.append(f"{stack}: {reason}")
-            print(f"\n!!! NOT TESTED: {stack}: {reason}\n", flush=True)
+            _tell_untested(report, f"{stack}: {reason}")
 
 
-def _one(found: world.World, scenario: Playable, seed: int) -> Line:
+def _play(found: world.World, scenario: Playable, seed: int, report: Report) -> None:
     began = time.monotonic()
-    verdict = scenario.run(found, seed)
+    try:
+        verdict = scenario.run(found, seed)
+    except world.CannotHave as reason:
+        _tell_untested(report, f"{found.stack}: {scenario.name}: {reason}")
+        return
     seconds = time.monotonic() - began
-    return Line(stack=found.stack, name=scenario.name, faults=scenario.faults, seconds=seconds, verdict=verdict)
+    report.add(Line(stack=found.stack, name=scenario.name, faults=scenario.faults, seconds=seconds, verdict=verdict))
+
+
+def _tell_untested(report: Report, what: str) -> None:
+    report.not_tested.append(what)
+    print(f"\n!!! NOT TESTED: {what}\n", flush=True)
+
+
+def _told(arguments: Sequence[str], seed: int, seconds: float) -> str:
+    """When, where, and how to do it again."""
+    command = shlex.join(each for each in arguments if each != "--page")
+    again = "" if "--seed" in arguments else f" --seed {seed}"
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return (
+        f"{datetime.now(UTC):%d %B %Y}, {os.cpu_count()} processors, load {load} at the end, "
+        f"{seconds / 60:.1f} minutes: "
+        f"`python -m tests.faults {command}{again}`"
+    )
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:

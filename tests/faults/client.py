@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,10 +22,20 @@ TIMEOUT_SECONDS = 20.0
 class Answer:
     status: int
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data(self) -> Any:
         return self.body["data"]
+
+    @property
+    def retry_after(self) -> str | None:
+        return self.headers.get("Retry-After")
+
+    @property
+    def limit(self) -> int:
+        """Calls that the tightest rate limit of this request allows."""
+        return int(self.headers.get("X-RateLimit-Limit", 0))
 
 
 class Unheard(Exception):
@@ -53,7 +63,9 @@ class Caller:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read()
-            return Answer(status=answer.status, body=json.loads(text) if text else None)
+            return Answer(
+                status=answer.status, body=json.loads(text) if text else None, headers=dict(answer.getheaders())
+            )
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise CutOff(repr(error)) from error

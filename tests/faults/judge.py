@@ -25,6 +25,7 @@ class Verdict:
     counts: Counter[str] = field(default_factory=Counter)
     histories: list[str] = field(default_factory=list)  # of runs that are violated
     recoveries: list[float] = field(default_factory=list)  # seconds from a death to the next start of what it held
+    offered: list[Offered] = field(default_factory=list)  # what clients asked, and were told
 
 
 class Judge:
@@ -59,6 +60,7 @@ class Judge:
             found.violations += part()
         found.histories = [self._history(story) for story in self._stories if story.run.id in str(found.violations)]
         found.recoveries = sorted(self._recoveries())
+        found.offered = self._offered
         self._count(found.counts)
         return found
 

@@ -15,6 +15,7 @@ from tests.support.service import until
 
 Strike = Callable[[World], None]
 REACH_SECONDS = 12.0  # a failpoint that nobody passes in so long was not reached
+OF_THE_WEB = ("accept.", "event.")  # failpoints that requests pass
 TERMINATED = 3  # database sessions at a time
 
 
@@ -24,22 +25,23 @@ TERMINATED = 3  # database sessions at a time
 def kill_worker(world: World) -> None:
     """SIGKILL to a worker, whatever it does; somebody starts it again soon after."""
     world.kill(world.chance.choice(world.workers))
-    _come_back(world)
+    come_back(world)
 
 
 def kill_web(world: World) -> None:
     world.kill(world.web)
-    _come_back(world)
+    come_back(world)
 
 
 def kill_all(world: World) -> None:
     for role in world.roles:
         world.kill(role)
     world.tally["kills"] += len(world.roles) - 1
-    _come_back(world)
+    come_back(world)
 
 
-def _come_back(world: World) -> None:
+def come_back(world: World) -> None:
+    """Whoever was killed is started again soon."""
     world.tally["kills"] += 1
     time.sleep(world.chance.uniform(0, 1.5))
     world.heal()
@@ -174,12 +176,13 @@ def delete_queues(world: World) -> None:
 
 
 def kill_at(name: str) -> Strike:
-    """The first process that gets there kills itself."""
+    """One process kills itself as soon as it gets there. The others live: it is they who have to take over."""
 
     def strike(world: World) -> None:
         world.doomed = True
         world.count_strikes()
-        world.arm(f"{name}:1:kill9:1")
+        role = world.web if name.startswith(OF_THE_WEB) else world.chance.choice(world.workers)
+        world.arm(f"{name}:1:kill9:1", role)
         _await_strike(world, name)
         time.sleep(0.1)
         world.arm("")

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tests.faults import nemesis, overload, races, trials
+from tests.faults.disk import FullDisk
 from tests.faults.judge import Verdict
 from tests.faults.nemesis import fail_at, hold_up_worker, kill_at
 from tests.faults.scenarios import Scenario
+from tests.faults.soak import Soak
 from tests.faults.trials import Trial
 from tests.faults.world import StackName, World
 
@@ -62,7 +64,7 @@ def standard(stack: StackName) -> list[Playable]:
     found: list[Playable] = [
         Scenario(name="calm", faults="none", seconds=8, programs=24),
         Scenario(name="workers killed", faults="F2", strikes=[nemesis.kill_worker] * 4, rate=4, expected={"kills": 4}),
-        Scenario(name="killed at failpoints", faults="F10 F11", strikes=[kill_at(name) for name in KILLED_AT]),
+        Scenario(name="killed at failpoints", faults="F10 F11", strikes=[kill_at(name) for name in KILLED_AT], rate=4),
         Scenario(name="raised at failpoints", faults="F11", strikes=_each("raise"), pause=(0.1, 0.4)),
         Scenario(name="slow at failpoints", faults="F11", strikes=_each("sleep=0.6"), pause=(0.1, 0.4)),
         Scenario(name="hints doubled", faults="F8", hints="copies=3", seconds=12, expected={"hints doubled": 300}),
@@ -84,7 +86,9 @@ def _embedded() -> list[Playable]:
     held = [nemesis.hold_sqlite(6)] * 2
     return [
         Scenario(name="database held", faults="F17", strikes=held, expected={"database locked": 2}),
+        FullDisk(name="disk full", faults="F16", cycles=5),
         Trial(name="overload", faults="F19", body=overload.overloaded),
+        Trial(name="too many calls", faults="F19", body=overload.limited),
     ]
 
 
@@ -118,5 +122,11 @@ def _fleet() -> list[Playable]:
     ]
 
 
+def soak(minutes: float) -> list[Playable]:
+    """Hours of steady work on one stack."""
+    return [Soak(name="soak", faults="F24", minutes=minutes)]
+
+
+SOAK_MINUTES = 240.0
 PROFILES = {"smoke": smoke, "standard": standard}
 STACKS: tuple[StackName, ...] = ("embedded", "fleet", "rabbitmq")

@@ -18,6 +18,7 @@ END_SECONDS = 90.0
 HANG_SECONDS = 1.0  # the timeout of steps that hang
 KILLED_WITHIN = 10.0  # seconds after it
 CRASHING = ("kill", "exit")
+NEIGHBOURS = 16
 MANY_PILLS = 24  # more than a pool has threads
 
 _names = itertools.count()
@@ -139,8 +140,20 @@ def poison(bench: Bench) -> Iterator[str]:
         if (run["status"], code) != ("failed", expected):
             yield f"{harm}: run {run_id} is {run['status']} with {code}, not failed with {expected}"
         bench.world.tally["pills"] += 1
+    yield from _neighbours_live(bench)
     bench.world.doomed = False
     yield from _pool_is_whole(bench)
+
+
+def _neighbours_live(bench: Bench) -> Iterator[str]:
+    """A step that kills whoever does it takes others with it; in the end it alone has failed."""
+    pill = {"id": "pill", "type": "pill", "config": {"harm": "kill"}, "on_error": "continue", "priority": 1}
+    neighbours = [noted(f"n{number}", seconds=0.2) for number in range(NEIGHBOURS)]
+    run = bench.ended(bench.start(bench.store(pill, *neighbours, edges=[], config={"max_concurrency": NEIGHBOURS})))
+    failed = [step["node_id"] for step in run["steps"] if step["status"] != "completed"]
+    if run["status"] != "completed" or failed != ["pill"]:
+        yield f"run {run['id']} is {run['status']}; beside a step that kills its workers {failed} did not complete"
+    bench.world.tally["pills"] += 1
 
 
 def _pool_is_whole(bench: Bench) -> Iterator[str]:

@@ -12,7 +12,7 @@ import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -133,22 +133,22 @@ class World:
 
     # --- failpoints and hints ---------------------------------------------------------------------------------------
 
-    def arm(self, text: str) -> None:
-        """Arm failpoints in all processes that run; "" disarms them. Who starts later has none."""
+    def arm(self, text: str, *roles: str) -> None:
+        """Arm failpoints in these processes, or in all that run; "" disarms them. Who starts later has none."""
         self._failpoints = text
-        self._tell()
+        self._tell(roles)
 
     def disturb_hints(self, text: str) -> None:
         """See tests/faults/launch.py; it holds for processes that start later, too."""
         self._hints = text
         self._tell()
 
-    def _tell(self) -> None:
+    def _tell(self, roles: Collection[str] = ()) -> None:
         fresh = self.folder / "control.new"
         fresh.write_text(f"{self._failpoints}\n{self._hints}")
         fresh.replace(self.folder / "control")
-        for child in self.processes.values():
-            if child.is_alive:
+        for role, child in self.processes.items():
+            if child.is_alive and (not roles or role in roles):
                 child.process.send_signal(signal.SIGUSR2)
         time.sleep(0.1)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from flowforge.kernel.machine import MAX_LOST
+from flowforge.kernel.runstate import MAX_LOST
 from tests.bench.client import Client
 from tests.processes.workflows import chain, ended_count, event_names, run_of, start_mixed, statuses, transform, work
 from tests.support.invariants import EventRow, read, violations

@@ -13,6 +13,7 @@ class Ring:
     name: str  # bell.DRIVE or bell.WORK
     run_id: uuid.UUID
     queue: str
+    last_chance: bool = False
 
 
 @dataclass
@@ -27,7 +28,8 @@ class BellRecorder:
     def send(self, name: str, args: list[str], queue: str) -> None:
         """Has the signature of flowforge.core.bell's own sender, whose place it takes."""
         runs = args if name == bell.DRIVE else args[:1]  # none: that there are webhooks to be sent
-        self.rings.extend(Ring(name=name, run_id=uuid.UUID(run_id), queue=queue) for run_id in runs)
+        last = args[2:] == [bell.LAST_CHANCE] and name == bell.WORK
+        self.rings.extend(Ring(name=name, run_id=uuid.UUID(run_id), queue=queue, last_chance=last) for run_id in runs)
 
     @property
     def driven(self) -> list[uuid.UUID]:

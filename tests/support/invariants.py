@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from flowforge.kernel.machine import MAX_LOST
+from flowforge.kernel.runstate import MAX_LOST
 from flowforge.kernel.states import (
     ENDED_RUN_STATUSES,
     ENDED_STEP_STATUSES,

@@ -20,7 +20,7 @@ from flowforge.core.errors import Conflict, FlowForgeError, IdempotencyKeyReused
 from flowforge.core.json import Json
 from flowforge.core.recent import Recent
 from flowforge.operating.selectors import require_engine
-from runs.services import Started, Trigger, start_run
+from runs.services import Started, Trigger, require_room, start_run
 from webhooks import constants, rules
 from webhooks.incoming import Incoming
 from webhooks.models import Call, Webhook
@@ -70,7 +70,7 @@ def receive_call(*, webhook: Webhook, incoming: Incoming, proof: Proof) -> Recei
     earlier = _earlier(webhook, incoming, proof, now)
     if earlier is not None:
         return _repeat(webhook, incoming, proof, earlier)
-    _require_engine(webhook, incoming)
+    _require_readiness(webhook, incoming)
     try:
         return _take(_draft(webhook, incoming, proof, now), webhook, incoming)
     except IntegrityError:
@@ -80,10 +80,12 @@ def receive_call(*, webhook: Webhook, incoming: Incoming, proof: Proof) -> Recei
         return _repeat(webhook, incoming, proof, earlier)
 
 
-def _require_engine(webhook: Webhook, incoming: Incoming) -> None:
-    """During maintenance nothing starts (503). Not every sender tries again: what it sent is kept, to be replayed."""
+def _require_readiness(webhook: Webhook, incoming: Incoming) -> None:
+    """During maintenance, and while too much waits already, nothing starts (503). Not every sender tries again: what it
+    sent is kept, to be replayed."""
     try:
         require_engine()
+        require_room()
     except Unavailable as error:
         note_rejection(webhook=webhook, incoming=incoming, error=error, keep_body=True)
         raise

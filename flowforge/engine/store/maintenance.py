@@ -8,27 +8,29 @@ from django.db import connection
 from flowforge.engine.store.sql import in_list, is_postgres, time_in, uuid_out, write
 
 
-def take_due_runs(now: datetime, limit: int, again_after: timedelta) -> list[uuid.UUID]:
-    """Runs whose `wake_at` has passed; they are due again after `again_after` if nobody comes.
+def take_due_runs(now: datetime, limit: int, again_after: timedelta) -> list[tuple[uuid.UUID, bool]]:
+    """Runs whose `wake_at` has passed, and whether each is under way.
 
-    First those under way, which have moments to keep, then those that have yet to begin, by priority; most overdue
-    first among equals. Its cost follows the number of runs that are due, not of those that wait or are stored.
-    Moving `wake_at` is what makes it safe for any number of sweepers: each due run goes to one of them.
+    They are due again after `again_after` if nobody comes. First those under way, which have moments to keep, then
+    those that have yet to begin, by priority; most overdue first among equals. Its cost follows the number of runs that
+    are due, not of those that wait or are stored. Moving `wake_at` is what makes it safe for any number of sweepers:
+    each due run goes to one of them.
     """
     skip = " FOR UPDATE SKIP LOCKED" if is_postgres() else ""
     with write() as cursor:
         cursor.execute(
-            "SELECT id FROM runs_run WHERE wake_at <= %s "
+            "SELECT id, status FROM runs_run WHERE wake_at <= %s "
             "ORDER BY CASE WHEN status = 'pending' THEN 1 ELSE 0 END, "
             f"CASE WHEN status = 'pending' THEN -priority ELSE 0 END, wake_at LIMIT %s{skip}",
             [time_in(now), limit],
         )
-        due = [row[0] for row in cursor.fetchall()]
+        due = cursor.fetchall()
         if due:
             cursor.execute(
-                f"UPDATE runs_run SET wake_at = %s WHERE id IN {in_list(due)}", [time_in(now + again_after), *due]
+                f"UPDATE runs_run SET wake_at = %s WHERE id IN {in_list(due)}",
+                [time_in(now + again_after), *(run_id for run_id, _ in due)],
             )
-    return [uuid_out(run_id) for run_id in due]
+    return [(uuid_out(run_id), status != "pending") for run_id, status in due]
 
 
 def has_due_runs(now: datetime) -> bool:

@@ -26,6 +26,7 @@ from flowforge.engine.store.sql import (
     write,
 )
 from flowforge.engine.store.writing import append_events
+from flowforge.kernel.runstate import MAX_LOST
 from flowforge.kernel.states import LIVE_RUN_STATUSES
 
 _STATE_COLUMNS = (
@@ -86,8 +87,10 @@ def claim_steps(
     now: datetime,
     lease_seconds: float,
     tell: Tell | None = None,
+    last_chance: bool = False,
 ) -> list[StepRow]:
-    """Take up to `limit` ready steps of a run for this worker, first things first.
+    """Take up to `limit` ready steps of a run for this worker, first things first: of those that have their
+    `last_chance`, or of all others.
 
     The run's row is locked first, by claim and settlement alike: so the count of running steps holds while we add to
     it, `seq` has no gaps, and nobody can deadlock. A paused, frozen, cancelled or ended run gives none.
@@ -106,6 +109,7 @@ def claim_steps(
                 WHERE id IN (
                     SELECT id FROM runs_steprun WHERE run_id = %s AND queue = %s
                     AND status IN ('pending', 'retrying') AND available_at <= %s AND resolution IS NULL
+                    AND lost_count {">=" if last_chance else "<"} {MAX_LOST - 1}
                     ORDER BY priority DESC, position, "index" LIMIT %s)
                 RETURNING {_STATE_COLUMNS}""",
             [time_in(until), worker, time_in(now), uuid_in(run_id), queue, time_in(now), min(limit, room)],

@@ -42,7 +42,7 @@ def drain(bell, monkeypatch, settings):
         if ring.name == core_bell.DRIVE:
             driver.drive(ring.run_id)
         else:
-            worker.work(ring.run_id, ring.queue)
+            worker.work(ring.run_id, ring.queue, last_chance=ring.last_chance)
 
     return lambda: bell.drain(answer)
 

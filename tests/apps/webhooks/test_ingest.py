@@ -9,6 +9,7 @@ import pytest
 from flowforge.core import clock
 from flowforge.operating.services import freeze
 from runs.models import Run
+from runs.services import backlog
 from tests import factories
 from tests.apps.webhooks.conftest import SECRET, generic_headers, make_webhook, standard_headers
 from webhooks.models import Call, Webhook
@@ -207,13 +208,14 @@ def test_slack_hears_its_challenge(workflow, post):
     assert not Run.objects.exists()
 
 
-def test_maintenance_keeps_what_was_sent(webhook, post, monkeypatch):
-    monkeypatch.setattr("flowforge.operating.selectors.engine_paused", lambda: True)
-    answer = post(webhook, {"a": 1}).expect(503)
-    assert int(answer.headers["Retry-After"]) > 0
+@pytest.mark.parametrize("what", ["flowforge.operating.selectors.engine_paused", "runs.services.backlog._has_too_many"])
+def test_maintenance_and_a_backlog_keep_what_was_sent(webhook, post, monkeypatch, what):
+    monkeypatch.setattr(what, lambda: True)
+    assert int(post(webhook, {"a": 1}).expect(503).headers["Retry-After"]) > 0
     call = Call.objects.get()
     assert (call.decision, call.reason, bytes(call.body)) == ("rejected", "unavailable", b'{"a": 1}')
     monkeypatch.undo()
+    backlog.forget()
     post(webhook, {"a": 1}).expect(202)
 
 

@@ -17,7 +17,7 @@ def rescued(monkeypatch: pytest.MonkeyPatch) -> Heard:
     """What this process was offered and has taken."""
     heard: Heard = []
 
-    def take(name: str, args: list[str], queue: str) -> bool:
+    def take(name: str, args: list[str], queue: str, _first: bool) -> bool:
         heard.append((name, args, queue))
         return True
 
@@ -51,6 +51,20 @@ def test_it_rings_if_this_process_cannot(bell: BellRecorder, monkeypatch: pytest
     core_bell.drive_overdue(run_id)
     core_bell.work_now(run_id, "default")
     assert (bell.driven, bell.worked) == ([run_id], [(run_id, "default")])
+
+
+def test_what_is_under_way_goes_first_and_last_chances_are_told_apart(
+    bell: BellRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urgency: list[bool] = []
+    monkeypatch.setattr(core_bell, "_rescuers", [lambda _name, _args, _queue, first: urgency.append(first) is None])
+    monkeypatch.setattr(core_bell, "_overdue", OrderedDict())
+    core_bell.drive_overdue(new_id())
+    core_bell.drive_overdue(new_id(), first=True)
+    assert urgency == [False, True]
+    core_bell.work_now(new_id(), "default", last_chance=True)
+    core_bell.work_now(new_id(), "default")
+    assert [ring.last_chance for ring in bell.rings] == [True, False]
 
 
 def test_it_remembers_no_more_than_it_can_hold(rescued: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from flowforge.kernel.definition import Definition, Edge, Node, RunConfig
 from flowforge.kernel.dispatch import dispatchable, next_wake
-from flowforge.kernel.machine import MAX_LOST, decide
-from flowforge.kernel.runstate import RunChange, RunState, StepChange, StepState, Verdict
+from flowforge.kernel.machine import decide
+from flowforge.kernel.runstate import MAX_LOST, RunChange, RunState, StepChange, StepState, Verdict
 from flowforge.kernel.states import (
     ENDED_STEP_STATUSES,
     RUN_STATUSES,
