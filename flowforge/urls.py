@@ -13,6 +13,7 @@ urlpatterns = [
     path("v1/", include("flowforge.api.documents")),
     path("v1/", include("flowforge.events.api.urls")),
     path("v1/", include("flowforge.projects.api.urls")),
+    path("v1/", include("flowforge.assets.api.urls")),
     path("v1/", include("flowforge.credentials.api.urls")),
     path("v1/", include("workflows.api.urls")),
     path("v1/", include("runs.api.urls")),
