@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "flowforge.credentials",
     "workflows",
+    "flowforge.triggers",
     "runs",
     "flowforge.schedules",
     "webhooks",

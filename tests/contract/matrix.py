@@ -15,6 +15,7 @@ from flowforge.credentials.models import Credential
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from runs.models import FailureGroup, Run, StepRun
 from tests import factories
 from tests.support.api import Answer, ApiClient
@@ -34,7 +35,7 @@ _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 ID_NAMES: Final = (
     *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
-    *("webhook", "call", "subscription", "delivery", "credential", "alert"),
+    *("webhook", "call", "subscription", "delivery", "credential", "alert", "trigger"),
 )
 
 
@@ -159,6 +160,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/alerts": Operation(scope="alerts:write", body={"name": "new", "metric": "no_run"}),
     "PATCH /v1/alerts/{alert}": Operation(scope="alerts:write", body={"name": "other"}),
     "DELETE /v1/alerts/{alert}": Operation(scope="alerts:write"),
+    **_reads(
+        *("webhooks:read", "/v1/event-triggers", "/v1/event-triggers/{trigger}"),
+        "/v1/event-triggers/{trigger}/decisions",
+    ),
+    "POST /v1/event-triggers": Operation(
+        scope="webhooks:write", body={"name": "new", "workflow_id": "{workflow}", "event": "order.paid"}
+    ),
+    "PATCH /v1/event-triggers/{trigger}": Operation(scope="webhooks:write", body={"name": "other"}),
+    "DELETE /v1/event-triggers/{trigger}": Operation(scope="webhooks:write"),
     **_reads("credentials:read", "/v1/credentials", "/v1/credentials/{credential}"),
     "POST /v1/credentials": Operation(scope="credentials:write", body=_NEW_CREDENTIAL),
     "PATCH /v1/credentials/{credential}": Operation(scope="credentials:write", body={"hosts": []}),
@@ -193,6 +203,7 @@ NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/alerts",
     "POST /v1/api-keys",
     "POST /v1/credentials",
+    "POST /v1/event-triggers",
     "POST /v1/events",
     "POST /v1/subscriptions",
     "POST /v1/webhooks",
@@ -236,12 +247,13 @@ def make_place(project: Project) -> Place:
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
     credential = factories.make_credential(project=project)
     alert = Alert.objects.create(project=project, workflow=workflow, name="alert", metric="no_run")
+    trigger = EventTrigger.objects.create(project=project, workflow=workflow, name="trigger", event="order.paid")
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
     work = (project, workflow, run, step, key, failure, event, schedule, backfill)
-    rows = (*work, webhook, received, subscription, delivery, credential, alert)
+    rows = (*work, webhook, received, subscription, delivery, credential, alert, trigger)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -268,6 +280,7 @@ def snapshot(project_id: str) -> list:
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
         list(Alert.objects.filter(**owned).order_by("pk").values()),
+        list(EventTrigger.objects.filter(**owned).order_by("pk").values()),
         list(Credential.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
         list(Subscription.objects.filter(**owned).order_by("pk").values()),
