@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "flowforge.operating",
     "flowforge.projects",
     "flowforge.workers",
+    "flowforge.assets",
     "flowforge.credentials",
     "workflows",
     "runs",
@@ -268,6 +269,11 @@ ALLOW_PRIVATE_TARGETS: list[str] = env.list("FLOWFORGE_ALLOW_PRIVATE_TARGETS", d
 METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
 
+# --- assets -------------------------------------------------------------------------------------------------------
+ASSET_STORE = env.str("FLOWFORGE_ASSET_STORE", default="")
+MAX_UPLOAD_BYTES = env.int("FLOWFORGE_MAX_UPLOAD_BYTES", default=1_073_741_824)
+MAX_ASSET_BYTES = env.int("FLOWFORGE_MAX_ASSET_BYTES", default=10_737_418_240)
+
 # --- what is reached upwards, by name (docs/architecture.md) ------------------------------------------------------
 HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekeeping
     "flowforge.projects.idempotency.purge",
@@ -287,6 +293,7 @@ EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transa
 CHORES = [  # what looks around every few seconds: flowforge.cli.chores
     "flowforge.credentials.services.expiry.run_once",
     "flowforge.alerts.services.checking.run_once",
+    "flowforge.assets.services.sweeping.run_once",
 ]
 SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
     ("credentials.Credential", "data_ciphertext", "credentials", "data"),
