@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from flowforge.assets.models import Asset
+from flowforge.assets.services import contents, spooling
+from flowforge.assets.services.saving import create_asset
 from flowforge.core import clock, json
 from flowforge.core.ids import new_id, step_id
 from flowforge.credentials.models import Credential
@@ -103,6 +106,15 @@ def make_credential(*, project: Project, data: Mapping[str, str | int] | None = 
     row.data_ciphertext = seal(row, data or {"token": "the token of tests"})
     row.save(force_insert=True)
     return row
+
+
+def make_asset(*, project: Project, content: bytes = b"a,b\n1,2\n", **fields: Any) -> Asset:
+    """An asset at version 1, a dataset unless said otherwise, its content where it belongs."""
+    given = {"type": "dataset", "label": f"Asset {next(_numbers)}", "content_type": "text/csv", **fields}
+    with spooling.spool() as spool:
+        come = spooling.spooled(spool, [content])
+        with contents.prepared(project.pk, given["type"], come) as ready:
+            return create_asset(project=project, actor="test", given=given, content=ready)
 
 
 def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:

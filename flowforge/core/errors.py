@@ -82,6 +82,10 @@ class Conflict(FlowForgeError):
     code, status, title = "conflict", 409, "Conflict with the current state"
 
 
+class QuotaExceeded(FlowForgeError):
+    code, status, title = "quota_exceeded", 409, "Quota exceeded"
+
+
 class PreconditionFailed(FlowForgeError):
     code, status, title = "precondition_failed", 412, "Precondition failed"
 

@@ -88,7 +88,7 @@ def world(db: None) -> World:
     login = TokenFamily.objects.create(user=person, refresh_jti="jti", expires_at=clock.now() + timedelta(days=7))
     run = _run(workflow, f"key:{key.pk}")
     pool = {"slots": 1, "busy": 0, "heard_at": None, "hint_at": None}
-    worker = factories.make_worker(host=EVIL, version=EVIL, pools={EVIL: pool})
+    worker = factories.make_worker(host=EVIL, version=EVIL[:40], pools={EVIL: pool})
     schedule = factories.make_schedule(workflow=workflow, name=EVIL, inputs={EVIL: EVIL}, created_by=EVIL[:80])
     decision = TriggerDecision.objects.create(
         project=project, trigger_type="schedule", trigger_id=str(schedule.pk), decision="fired", reason="on_time",
