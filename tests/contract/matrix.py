@@ -71,6 +71,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/projects/{project}:thaw": Operation(scope="runs:write", body={}),
     **_reads(
         "workflows:read",
+        "/v1/gallery",
+        "/v1/gallery/{slug}",
         "/v1/step-types",
         "/v1/workflows",
         "/v1/projects/{project}/workflows",
@@ -87,6 +89,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/workflows:import": Operation(
         scope="workflows:write", body={"definitions": [{"name": "imported", "definition": DEFINITION}]}
     ),
+    "POST /v1/gallery/{slug}:install": Operation(scope="workflows:write", body={}),
     "PUT /v1/workflows/{workflow}": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
     "PATCH /v1/workflows/{workflow}": Operation(scope="workflows:write", body={"description": "other"}),
     "DELETE /v1/workflows/{workflow}": Operation(scope="workflows:write"),
@@ -205,6 +208,7 @@ NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/credentials",
     "POST /v1/event-triggers",
     "POST /v1/events",
+    "POST /v1/gallery/{slug}:install",
     "POST /v1/subscriptions",
     "POST /v1/webhooks",
     "POST /v1/workflows",
@@ -222,7 +226,7 @@ class Place:
     def call(self, name: str) -> tuple[str, str]:
         """(method, path) of an operation upon these rows."""
         method, _, path = name.partition(" ")
-        return method, path.format(code="invalid", number=1, **self.ids)
+        return method, path.format(code="invalid", number=1, slug="order-review", **self.ids)
 
     def body(self, name: str) -> dict[str, Any] | None:
         """The good body of an operation; an id that one names in braces is of these rows."""
