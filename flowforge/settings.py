@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "flowforge.assets",
     "flowforge.credentials",
     "workflows",
+    "flowforge.triggers",
     "runs",
     "flowforge.schedules",
     "webhooks",
@@ -260,6 +261,8 @@ RATE_LIMITS = {  # per minute; a project may override the first three in its set
 
 # --- steps --------------------------------------------------------------------------------------------------------
 FILE_ROOTS = [Path(root) for root in env.str("FLOWFORGE_FILE_ROOTS", default=str(HOME / "files")).split(":") if root]
+MAX_DATA_BYTES = env.int("FLOWFORGE_MAX_DATA_BYTES", default=4_294_967_296)
+DATA_MEMORY_BYTES = env.int("FLOWFORGE_DATA_MEMORY_BYTES", default=1_073_741_824)
 ISOLATION = env.str("FLOWFORGE_ISOLATION", default="auto")
 READABLE = [Path(path) for path in env.str("FLOWFORGE_READABLE", default="").split(":") if path]
 LLM_PRICES = prices.parse(env.list("FLOWFORGE_LLM_PRICES", default=[]))

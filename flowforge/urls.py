@@ -16,6 +16,7 @@ urlpatterns = [
     path("v1/", include("flowforge.assets.api.urls")),
     path("v1/", include("flowforge.credentials.api.urls")),
     path("v1/", include("workflows.api.urls")),
+    path("v1/", include("flowforge.triggers.api.urls")),
     path("v1/", include("runs.api.urls")),
     path("v1/", include("flowforge.engine.api.urls")),
     path("v1/", include("flowforge.schedules.api.urls")),

@@ -278,6 +278,8 @@ def step_settings() -> StepSettings:
         file_roots=tuple(settings.FILE_ROOTS),
         allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
         isolation=isolation_here(),
+        max_data_bytes=settings.MAX_DATA_BYTES,
+        data_memory_bytes=settings.DATA_MEMORY_BYTES,
         llm_prices=settings.LLM_PRICES,
     )
 
