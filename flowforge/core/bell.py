@@ -11,9 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 
 from flowforge.core.failpoints import failpoint
+from flowforge.core.ringer import Ringer
 
 DRIVE = "flowforge.engine.drive"
 WORK = "flowforge.engine.work"
@@ -21,6 +23,8 @@ DELIVER = "webhooks.deliver"
 CONTROL_QUEUE = "control"
 EXPIRES_SECONDS = 60
 DELIVERIES_RING_SECONDS = 0.2
+AWAY_SECONDS = 1.0
+CONFIRM_SECONDS = 1.0
 RUNS_IN_A_HINT = 32  # as many as one thread drives at a time
 
 log = logging.getLogger("flowforge.bell")
@@ -41,7 +45,7 @@ _rescuers: list[Rescue] = []
 _overdue: OrderedDict[uuid.UUID, None] = OrderedDict()  # runs whose hints may have been lost, the newest last
 _overdue_lock = threading.Lock()
 _deliverers: list[Callable[[], None]] = []
-_delivery_rung_at = 0.0
+_delivery_rung_at = _away_until = 0.0
 
 
 def drive(*run_ids: uuid.UUID) -> None:
@@ -66,13 +70,18 @@ def drive_overdue(run_id: uuid.UUID, *, first: bool = False) -> None:
     the run's steps: runs end though the broker may carry nothing at all. `first`: it is under way, somebody may have
     died over it, and it must not stand in line behind those that are yet to begin.
     """
+    note_overdue(run_id)
+    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE, first):
+        drive_now(run_id)
+
+
+def note_overdue(run_id: uuid.UUID) -> None:
+    """Nobody has come for this run, or for its steps: what is hinted of it from now on, this process may answer."""
     with _overdue_lock:
         _overdue[run_id] = None
         _overdue.move_to_end(run_id)
         while len(_overdue) > _OVERDUE_KEPT:
             _overdue.popitem(last=False)
-    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE, first):
-        drive_now(run_id)
 
 
 def work_now(run_id: uuid.UUID, queue: str, count: int = 1, *, last_chance: bool = False) -> None:
@@ -130,12 +139,31 @@ def _rescued(name: str, args: list[str], queue: str, first: bool = False) -> boo
 
 def _send(name: str, args: list[str], queue: str) -> None:
     if not any(answer(name, args, queue) for answer in _answer_here):
-        _send_to_broker(name, args, queue)
+        if settings.BROKER_URL.startswith("amqp"):
+            _ringer.put(name, args, queue)
+        else:
+            _send_to_broker(name, args, queue)
     failpoint("bell.after_ring")
 
 
 def _send_to_broker(name: str, args: list[str], queue: str) -> None:
+    """Whoever rings holds leases: a broker that is away may cost them seconds once, not for each hint that they ring.
+    So for a moment after a failure hints are dropped at once."""
+    global _away_until  # noqa: PLW0603  one process rings one bell
+    if time.monotonic() < _away_until:
+        return
     try:
-        current_app.send_task(name, args=args, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True)
+        current_app.send_task(
+            name,
+            args=args,
+            queue=queue,
+            expires=EXPIRES_SECONDS,
+            ignore_result=True,
+            confirm_timeout=CONFIRM_SECONDS,  # AMQP: its client would wait for ever for a confirmation that is lost
+        )
     except Exception as error:  # noqa: BLE001  whatever the broker's client raises: the sweep finds the run within a second or two
-        log.warning("bell lost: %s %s: %s", name, args, error)
+        _away_until = time.monotonic() + AWAY_SECONDS
+        log.warning("bell lost, and all others for %g s: %s %s: %s", AWAY_SECONDS, name, args, error)
+
+
+_ringer = Ringer(_send_to_broker)

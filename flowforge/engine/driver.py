@@ -294,7 +294,11 @@ class Drive(HeldRun):
         return next_wake(self.state, clock.now(), again_after)
 
     def _hint(self, due: list[StepState]) -> None:
-        """Wake as many workers of each queue as there are steps for them."""
+        """Wake as many workers of each queue as there are steps for them. Where steps have been hinted before and
+        nobody came, it may be the queue: runs whose alarms ring in time are never found by the sweep."""
+        late = clock.now() - AGAIN_AFTER
+        if any(step.available_at is not None and step.available_at <= late for step in due):
+            bell.note_overdue(self.run.id)
         wanted = Counter((self.plan.queue(step.node), step.is_last_chance) for step in due)
         for (queue, last_chance), count in wanted.items():
             bell.work_now(self.run.id, queue, min(count, pools.width(queue)), last_chance=last_chance)

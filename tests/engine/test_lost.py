@@ -78,6 +78,21 @@ def test_the_sweep_alone_ends_a_run_whose_hints_are_all_lost(
     assert fresh(run).status == "completed"
 
 
+def test_steps_that_nobody_comes_for_are_done_here_though_the_sweep_never_finds_their_run(
+    flow: MakeFlow, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hints to drive arrive, those to work do not, and the alarm is always faster than the sweep."""
+    made = flow(nodes=[effect("a"), effect("b")])
+    rescued: list[str] = []
+    monkeypatch.setattr(core_bell, "_rescuers", [lambda name, *_: rescued.append(name) is None])
+    run = made.start()
+    driver.drive(run.pk)
+    assert rescued == []  # they have just been hinted for the first time
+    frozen_clock.advance(timers.AGAIN_AFTER.total_seconds())
+    driver.drive(run.pk)
+    assert rescued == [core_bell.WORK]
+
+
 def test_what_a_lost_worker_writes_is_void(flow: MakeFlow, frozen_clock: FrozenClock) -> None:
     made, run, [row, _] = claim_two(flow)
     frozen_clock.advance(settings.LEASE_SECONDS + 1)

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ from typing import NoReturn
 
 from tests.bench import page
 from tests.faults import world
+from tests.faults.judge import Verdict
 from tests.faults.profiles import PROFILES, SOAK_MINUTES, STACKS, Playable, soak
-from tests.faults.report import Line, Report
+from tests.faults.report import BROKE_OFF, Line, Report
 from tests.faults.world import StackName
 
+SHOWN_CHARACTERS = 100_000  # of what broke a scenario off: one that is stuck tells of all that lives
 PAGE = page.CHECKOUT / "docs" / "faults.md"
 
 
@@ -68,14 +71,17 @@ def run_stack(
 ) -> None:
     """All scenarios one after the other on one world; what cannot be had is told, not failed."""
     print(f"{stack}, seed {seed}", flush=True)
+    broke_off = False
     with tempfile.TemporaryDirectory(prefix="flowforge-faults-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL may run as another user, and has to get through to its own folder
         try:
             with world.running(stack, folder) as found:
                 for scenario in chosen:
-                    if time.monotonic() < stop_at:
-                        _play(found, scenario, seed, report)
+                    if broke_off:
+                        report.not_tested.append(f"{stack}: {scenario.name}, as one before it broke off")
+                    elif time.monotonic() < stop_at:
+                        broke_off = not _play(found, scenario, seed, report)
                     else:
                         report.not_tested.append(f"{stack}: {scenario.name}, for lack of time")
                 report.tally += found.tally
@@ -83,15 +89,21 @@ def run_stack(
             _tell_untested(report, f"{stack}: {reason}")
 
 
-def _play(found: world.World, scenario: Playable, seed: int, report: Report) -> None:
-    began = time.monotonic()
+def _play(found: world.World, scenario: Playable, seed: int, report: Report) -> bool:
+    """False: it did not come to its end, so that nothing can be said of what would follow on this world."""
+    began, complete = time.monotonic(), True
     try:
         verdict = scenario.run(found, seed)
     except world.CannotHave as reason:
         _tell_untested(report, f"{found.stack}: {scenario.name}: {reason}")
-        return
+        return True
+    except Exception as error:  # what the others have found must not go with it
+        where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        told = f"{BROKE_OFF}: {type(error).__name__}: {str(error)[:SHOWN_CHARACTERS]}\n{where}"
+        verdict, complete = Verdict(violations=[told]), False
     seconds = time.monotonic() - began
     report.add(Line(stack=found.stack, name=scenario.name, faults=scenario.faults, seconds=seconds, verdict=verdict))
+    return complete
 
 
 def _tell_untested(report: Report, what: str) -> None:

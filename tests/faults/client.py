@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 20.0
 class Answer:
     status: int
     body: Any
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)  # by names in lower case
 
     @property
     def data(self) -> Any:
@@ -30,12 +30,12 @@ class Answer:
 
     @property
     def retry_after(self) -> str | None:
-        return self.headers.get("Retry-After")
+        return self.headers.get("retry-after")
 
     @property
     def limit(self) -> int:
         """Calls that the tightest rate limit of this request allows."""
-        return int(self.headers.get("X-RateLimit-Limit", 0))
+        return int(self.headers.get("x-ratelimit-limit", 0))
 
 
 class Unheard(Exception):
@@ -64,7 +64,9 @@ class Caller:
             answer = connection.getresponse()
             text = answer.read()
             return Answer(
-                status=answer.status, body=json.loads(text) if text else None, headers=dict(answer.getheaders())
+                status=answer.status,
+                body=json.loads(text) if text else None,
+                headers={name.lower(): value for name, value in answer.getheaders()},
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()

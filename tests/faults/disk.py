@@ -26,6 +26,7 @@ from tests.faults.client import Caller, CutOff, Unheard
 from tests.faults.judge import Verdict
 from tests.faults.scenarios import Scenario
 from tests.faults.world import CannotHave, World
+from tests.support.service import CHECKOUT
 
 NAMESPACE = ("unshare", "-Urm", "--propagation", "private")
 SIZE_MIB = 48
@@ -66,7 +67,7 @@ def can_mount() -> bool:
 
 def _output_of(command: Sequence[str]) -> dict[str, Any]:
     """What it says in its last line; the rest is passed on. It ends its own children when it is asked to end."""
-    process = subprocess.Popen(command, cwd=worlds.CHECKOUT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
     try:
         printed, _ = process.communicate(timeout=DEADLINE_SECONDS)
     finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.judge import SHOWN, Verdict
 
+BROKE_OFF = "it broke off"  # is told whole
 HISTORIES = 3  # of violated runs, that are printed
 _TOTALS = ("runs", "steps", "effects", "effects done again", "steps lost and taken over", "steps handed back")
 _HEADINGS = ("ok/no/unsure", "runs", "steps", "lost/agn", "pois", "recov. s", "viol")
@@ -47,7 +48,7 @@ class Report:
         found = line.verdict.violations
         print(f"  {line.name:<28} {_aligned(line.cells)}", flush=True)
         for each in found[:SHOWN]:
-            print(f"    VIOLATION {each[:1500]}", flush=True)
+            print(f"    VIOLATION {each if each.startswith(BROKE_OFF) else each[:1500]}", flush=True)
         for each in line.verdict.histories[:HISTORIES]:
             print(each, flush=True)
 

@@ -128,6 +128,8 @@ def _dump(world: World) -> str:
     parts += [str(row) for row in world.query(LIVE)[:50] + world.query(LIVE_STEPS)[:200]]
     if world.postgres is not None:
         parts += [str(row) for row in world.query("SELECT pid, state, wait_event, query FROM pg_stat_activity")]
+    if world.vhost:
+        parts.append(worlds.rabbitmqctl_says("list_queues", "-p", world.vhost, "name", "consumers", "messages"))
     return "\n".join([*parts, world.stacks()])
 
 

@@ -278,6 +278,10 @@ def rabbitmqctl(*arguments: str) -> int:
     return subprocess.run(["rabbitmqctl", "-q", *arguments], capture_output=True, check=False, timeout=60).returncode
 
 
+def rabbitmqctl_says(*arguments: str) -> str:
+    return subprocess.run(["rabbitmqctl", "-q", *arguments], capture_output=True, check=False, text=True).stdout
+
+
 def alone(world: World) -> None:
     """Fails if a process of a step, or its folder, has outlived its step."""
     until(lambda: not world.site.step_processes(), 10, "no process of a step is left")

@@ -1,6 +1,7 @@
 """The bell when nobody comes: hints of runs that are overdue are answered in this process, if it can."""
 
 from collections import OrderedDict
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,3 +82,22 @@ def test_one_hint_speaks_of_many_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     core_bell.drive_now(*runs)
     core_bell.drive_now()
     assert sent == [[str(run_id) for run_id in runs[:-1]], [str(runs[-1])]]
+
+
+def test_a_broker_that_is_away_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever rings holds leases, which end if each of their hints has to wait."""
+    tried: list[str] = []
+
+    def send_task(name: str, **_: object) -> None:
+        tried.append(name)
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(core_bell, "current_app", SimpleNamespace(send_task=send_task))
+    monkeypatch.setattr(core_bell, "_away_until", 0.0)
+    core_bell.drive_now(new_id())
+    core_bell.drive_now(new_id())
+    core_bell.work_now(new_id(), "default", count=3)
+    assert tried == [DRIVE]
+    monkeypatch.setattr(core_bell, "_away_until", 0.0)  # its time is up
+    core_bell.drive_now(new_id())
+    assert tried == [DRIVE, DRIVE]
