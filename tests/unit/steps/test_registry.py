@@ -40,7 +40,7 @@ HERE = "tests.unit.steps.test_registry"
 def test_it_works() -> None:
     registry = default_registry()
     assert registry.names() == [
-        *("approval", "condition", "delay", "emit", "generic", "http", "llm", "map", "python", "switch"),
+        *("approval", "ci", "condition", "delay", "emit", "generic", "http", "llm", "map", "python", "switch"),
         *("transform", "wait_event", "workflow"),
     ]
     assert [step_type.name for step_type in registry.all()] == registry.names()
@@ -166,9 +166,10 @@ def test_every_field_may_be_an_expression(step_type: Any) -> None:
         "llm": [{"provider", "model", text, "temperature"} for text in ("messages", "prompt", "prompt_asset_id")],
         "map": [{"items", "workflow_id", "inputs"}],
         "python": [{"inputs"}],
+        "ci": [{"repo_url", "branch", "commit", "environment", "artifacts"}],
     }
     properties = set(step_type.config_schema["properties"])
-    fixed = {"python": {"code": "def main():\n    pass"}}.get(step_type.name, {})
+    fixed = {"python": {"code": "def main():\n    pass"}, "ci": {"command": "true"}}.get(step_type.name, {})
     for fields in alternatives.get(step_type.name, [properties - {"body"}]):
         config = {**fixed, **dict.fromkeys(fields, "{{ inputs.x }}")}
         assert default_registry().faults(step_type.name, config) == []
