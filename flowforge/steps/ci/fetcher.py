@@ -24,7 +24,7 @@ _CONFIG: Final = (
     *("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.symlinks=false", "core.askPass=", "credential.helper="),
     *("core.protectHFS=true", "core.protectNTFS=true", "core.autocrlf=false", "safe.bareRepository=explicit"),
     *("protocol.version=2", "protocol.file.allow=never", "protocol.ext.allow=never", "transfer.fsckObjects=true"),
-    *("fetch.fsckObjects=true", "transfer.bundleURI=false", "submodule.recurse=false", "fetch.recurseSubmodules=false"),
+    *("transfer.bundleURI=false", "submodule.recurse=false", "fetch.recurseSubmodules=false"),
     "fetch.unpackLimit=1",  # one pack, whatever comes: so that the limit of a file's size is one of the repository
     *("http.followRedirects=false", "http.proxy=", "http.lowSpeedLimit=1", "http.lowSpeedTime=60"),
     *("gc.auto=0", "maintenance.auto=false", "advice.detachedHead=false", "init.defaultBranch=main"),

@@ -216,7 +216,7 @@ def test_it_rejects_more_files_than_the_cap(server: GitServer, attempt: Attempt)
         listing = "".join(f"{mode} {kind} {found}\t{name}\n" for name in range(10))
         found, kind, mode = repository.tree(listing), "tree", "040000"
     repository.point("main", found)
-    assert refusal(server, attempt, max_files=10_000) == ("repository_too_large", False)
+    assert refusal(server, attempt, max_files=10_000, seconds=20) == ("repository_too_large", False)
 
 
 def test_it_rejects_folders_without_a_file_too(server: GitServer, attempt: Attempt) -> None:
@@ -225,7 +225,7 @@ def test_it_rejects_folders_without_a_file_too(server: GitServer, attempt: Attem
     for _ in range(10):
         found = repository.tree("".join(f"040000 tree {found}\t{name}\n" for name in range(10)))
     repository.point("main", found)
-    assert refusal(server, attempt, max_files=10_000) == ("repository_too_large", False)
+    assert refusal(server, attempt, max_files=10_000, seconds=20) == ("repository_too_large", False)
 
 
 def test_fetching_has_a_time_of_its_own(server: GitServer, attempt: Attempt) -> None:
