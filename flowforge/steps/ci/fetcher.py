@@ -50,9 +50,9 @@ class Repository:
     def __init__(self, request: dict[str, Any]) -> None:
         self._request = request
         self._folder = request["folder"]
-        scheme = request["url"].partition(":")[0]
+        protocol = "http" if request["url"].startswith("http://") else "https"
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-        self._environment = {**kept, **_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": scheme}
+        self._environment = {**kept, **_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": protocol}
 
     def check_out(self) -> str:
         """The id of the commit whose files are in the folder. Raises Stopped."""

@@ -1,7 +1,11 @@
 """ci: repositories that mean harm, and repositories without measure."""
 
+import json
+import os
+import re
 import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ from typing import Any
 import pytest
 
 from flowforge.steps.base import Completed, Failed, Outcome
-from flowforge.steps.ci import artifacts, checkout
+from flowforge.steps.ci import artifacts, checkout, fetcher
 from flowforge.steps.ci.artifacts import NotKept
 from flowforge.steps.ci.checkout import Caps, NotCheckedOut, check_out
 from flowforge.steps.ci.source import Source
@@ -130,6 +134,28 @@ def test_a_branch_that_is_an_option_is_none(server: GitServer, attempt: Attempt,
     assert isinstance(outcome, Failed)
     assert outcome.code == "invalid_config"
     assert server.asked == []
+
+
+@pytest.mark.parametrize("form", ["{path}", "file://{path}", "ext::git %s {path}", "git://127.0.0.1/{path}"])
+def test_no_other_protocol_is_spoken_whatever_came_through(server: GitServer, tmp_path: Path, form: str) -> None:
+    """The last of the walls: the URL is one that would not be taken in the first place."""
+    path = server.repository("app", {"file": "x"}).path
+    told = {"url": form.format(path=path), "refspec": "HEAD", "folder": str(tmp_path / "a"), "seconds": 20}
+    told |= {"commit": None, "header": None, "pin": None, "pack_bytes": 10**6, "max_files": 9, "max_bytes": 10**6}
+    read, write = os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", fetcher.__file__],
+        input=json.dumps(told).encode(),
+        env={"PATH": os.environ["PATH"], "FLOWFORGE_RESULT_FD": str(write)},
+        pass_fds=[write],
+        capture_output=True,
+        check=True,
+    )
+    os.close(write)
+    with os.fdopen(read) as result:
+        assert json.load(result)["code"] == "git"
+    assert re.search(rb"transport '.*' not allowed", done.stderr)
+    assert not (tmp_path / "a" / "file").exists()
 
 
 # --- links --------------------------------------------------------------------------------------------------------
