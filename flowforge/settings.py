@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "flowforge.assets",
     "flowforge.credentials",
     "workflows",
+    "flowforge.triggers",
     "runs",
     "flowforge.schedules",
     "webhooks",
