@@ -96,8 +96,10 @@ INSTALLED_APPS = [
     "flowforge.operating",
     "flowforge.projects",
     "flowforge.workers",
+    "flowforge.assets",
     "flowforge.credentials",
     "workflows",
+    "flowforge.triggers",
     "runs",
     "flowforge.schedules",
     "webhooks",
@@ -259,12 +261,19 @@ RATE_LIMITS = {  # per minute; a project may override the first three in its set
 
 # --- steps --------------------------------------------------------------------------------------------------------
 FILE_ROOTS = [Path(root) for root in env.str("FLOWFORGE_FILE_ROOTS", default=str(HOME / "files")).split(":") if root]
+MAX_DATA_BYTES = env.int("FLOWFORGE_MAX_DATA_BYTES", default=4_294_967_296)
+DATA_MEMORY_BYTES = env.int("FLOWFORGE_DATA_MEMORY_BYTES", default=1_073_741_824)
 ISOLATION = env.str("FLOWFORGE_ISOLATION", default="auto")
 READABLE = [Path(path) for path in env.str("FLOWFORGE_READABLE", default="").split(":") if path]
 LLM_PRICES = prices.parse(env.list("FLOWFORGE_LLM_PRICES", default=[]))
 ALLOW_PRIVATE_TARGETS: list[str] = env.list("FLOWFORGE_ALLOW_PRIVATE_TARGETS", default=[])
 METRICS_TOKEN = env.str("FLOWFORGE_METRICS_TOKEN", default="")
 STEP_TYPES: list[str] = env.list("FLOWFORGE_STEP_TYPES", default=[])  # dotted paths, beside the entry points
+
+# --- assets -------------------------------------------------------------------------------------------------------
+ASSET_STORE = env.str("FLOWFORGE_ASSET_STORE", default="")
+MAX_UPLOAD_BYTES = env.int("FLOWFORGE_MAX_UPLOAD_BYTES", default=1_073_741_824)
+MAX_ASSET_BYTES = env.int("FLOWFORGE_MAX_ASSET_BYTES", default=10_737_418_240)
 
 # --- what is reached upwards, by name (docs/architecture.md) ------------------------------------------------------
 HOUSEKEEPING = [  # what deletes its own expired rows: flowforge.engine.housekeeping
@@ -285,6 +294,7 @@ EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transa
 CHORES = [  # what looks around every few seconds: flowforge.cli.chores
     "flowforge.credentials.services.expiry.run_once",
     "flowforge.alerts.services.checking.run_once",
+    "flowforge.assets.services.sweeping.run_once",
 ]
 SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
     ("credentials.Credential", "data_ciphertext", "credentials", "data"),
@@ -310,8 +320,9 @@ FAILPOINTS = env.str("FLOWFORGE_FAILPOINTS", default="")
 
 _REDIS_OPTIONS = {
     "visibility_timeout": 120,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
+    # Our loop (flowforge/cli/consumer.py) leaves the socket often, and each time kombu would lock Redis to look for
+    # messages of the dead. Their runs are found by the sweep long before: what is left is to keep the list short.
+    "unacked_restore_throttle": 200,
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,

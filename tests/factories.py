@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from flowforge.assets.models import Asset
+from flowforge.assets.services import contents, spooling
+from flowforge.assets.services.saving import create_asset
 from flowforge.core import clock, json
 from flowforge.core.ids import new_id, step_id
 from flowforge.credentials.models import Credential
@@ -15,6 +18,7 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
 from workflows.models import Workflow, WorkflowVersion
@@ -105,6 +109,15 @@ def make_credential(*, project: Project, data: Mapping[str, str | int] | None = 
     return row
 
 
+def make_asset(*, project: Project, content: bytes = b"a,b\n1,2\n", **fields: Any) -> Asset:
+    """An asset at version 1, a dataset unless said otherwise, its content where it belongs."""
+    given = {"type": "dataset", "label": f"Asset {next(_numbers)}", "content_type": "text/csv", **fields}
+    with spooling.spool() as spool:
+        come = spooling.spooled(spool, [content])
+        with contents.prepared(project.pk, given["type"], come) as ready:
+            return create_asset(project=project, actor="test", given=given, content=ready)
+
+
 def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:
     """A group of failures of some step of the workflow; none of its runs."""
     moments = {"first_seen_at": clock.now(), "last_seen_at": clock.now()}
@@ -127,6 +140,11 @@ def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:
 def unknown_id() -> str:
     """An id that no row has."""
     return str(new_id())
+
+
+def make_event_trigger(*, workflow: Workflow, event: str, **fields: Any) -> EventTrigger:
+    known = {"project": workflow.project, "workflow": workflow, "name": f"Trigger {next(_numbers)}", "event": event}
+    return EventTrigger.objects.create(**{**known, **fields})
 
 
 def make_schedule(*, workflow: Workflow, **fields: Any) -> Schedule:

@@ -82,6 +82,10 @@ class Conflict(FlowForgeError):
     code, status, title = "conflict", 409, "Conflict with the current state"
 
 
+class QuotaExceeded(FlowForgeError):
+    code, status, title = "quota_exceeded", 409, "Quota exceeded"
+
+
 class PreconditionFailed(FlowForgeError):
     code, status, title = "precondition_failed", 412, "Precondition failed"
 
@@ -92,6 +96,10 @@ class BodyTooLarge(FlowForgeError):
 
 class UnsupportedMediaType(FlowForgeError):
     code, status, title = "unsupported_media_type", 415, "Unsupported media type"
+
+
+class RangeNotSatisfiable(FlowForgeError):
+    code, status, title = "range_not_satisfiable", 416, "Range not satisfiable"
 
 
 class InvalidBody(FlowForgeError):

@@ -36,6 +36,8 @@ NAMES: Final[dict[str, str]] = {
     "run.after_terminal": "a run has ended, those who wait for it are not told",
     "sweep.after_take": "due runs are put off by the sweep, their hints are not out",
     "lease.before_renew": "the keeper is about to renew the leases of what runs here",
+    "asset.reserved": "an upload is noted and counts on its project's quota, the store has nothing of it",
+    "asset.stored": "the store has an upload, no version has taken it",
     "drain.begun": "the process claims nothing more, what runs is not handed back yet",
 }
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from flowforge.core import clock
 from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor
+from flowforge.credentials.constants import PUBLIC_FIELDS
 from flowforge.credentials.services.opening import Opened, open_credentials
 from flowforge.engine.named import NamedCredentials
 from flowforge.steps import hosts
@@ -43,11 +44,13 @@ class HeldCredentials:
         return bool(self._named.all)
 
     def get(self, name: str, host: str) -> Credential:
-        if name not in self._named.sent:
-            raise CredentialRefused("credential_unknown", f"The step's config does not name the credential {name!r}.")
-        opened = self._usable(name, clock.now())
+        opened = self._named_one(name)
         _require_host(opened, host)
         return Credential(name=name, type=opened.type, data=opened.data)
+
+    def public(self, name: str) -> Mapping[str, str | int]:
+        data = self._named_one(name).data
+        return {field: value for field, value in data.items() if field in PUBLIC_FIELDS}
 
     def check(self, host: str) -> None:
         for name in sorted(self._named.read):
@@ -55,6 +58,11 @@ class HeldCredentials:
 
     def conceal(self, secret: str) -> None:
         self._mask([secret])
+
+    def _named_one(self, name: str) -> Opened:
+        if name not in self._named.sent:
+            raise CredentialRefused("credential_unknown", f"The step's config does not name the credential {name!r}.")
+        return self._usable(name, clock.now())
 
     def _usable(self, name: str, now: datetime) -> Opened:
         opened = self._opened.get(name)

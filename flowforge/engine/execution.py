@@ -15,6 +15,7 @@ from flowforge.core.failpoints import failpoint
 from flowforge.core.json import Json
 from flowforge.core.redaction import Redactor, secrets_in
 from flowforge.engine import relatives
+from flowforge.engine.assets import ProjectAssets
 from flowforge.engine.cache import Cached
 from flowforge.engine.credentials import HeldCredentials, masked, masked_failure
 from flowforge.engine.event_waits import ProjectEvents
@@ -244,6 +245,7 @@ class Execution:
             settings=self._settings or step_settings(),
             events=ProjectEvents(self.run.project_id, self.row.id, self._without_secrets),
             traceparent=self.run.traceparent,
+            assets=ProjectAssets(self.run.project_id, self.run.id, self.cancel),
             tools=WorkflowTools(self.run, self.row, self._without_secrets),
             kept=(self.row.then or {}).get("kept") or {},
             start_run=self._start_run,
@@ -276,6 +278,8 @@ def step_settings() -> StepSettings:
         file_roots=tuple(settings.FILE_ROOTS),
         allow_private_targets=tuple(settings.ALLOW_PRIVATE_TARGETS),
         isolation=isolation_here(),
+        max_data_bytes=settings.MAX_DATA_BYTES,
+        data_memory_bytes=settings.DATA_MEMORY_BYTES,
         llm_prices=settings.LLM_PRICES,
     )
 

@@ -14,6 +14,7 @@ from flowforge.steps.levels import LEVELS
 RATE_BUCKETS: Final = ("general", "runs", "export")
 MAX_RUNS: Final = 1_000_000
 MAX_RETENTION_DAYS: Final = 36_500
+MAX_ASSET_BYTES: Final = 2**53 - 1  # what every JSON reader takes for a whole number
 _STEP_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
 
@@ -104,6 +105,7 @@ _Check = Callable[[Any, str], Iterator[Fault]]
 CHECKS: Final[Mapping[str, _Check]] = {
     "rate_limits": _rate_limits,
     "max_concurrent_runs": _integer(1, MAX_RUNS),
+    "max_asset_bytes": _integer(0, MAX_ASSET_BYTES),
     "retention_days": _integer(1, MAX_RETENTION_DAYS),
     "allowed_step_types": _step_types,
     "isolation": _isolation,

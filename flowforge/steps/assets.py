@@ -8,6 +8,10 @@ from typing import Final, Protocol
 class NotAvailable(Exception):
     """What a step asks for cannot be had here; the message says why."""
 
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable  # True: the store is away, another attempt may find it
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssetFile:
@@ -23,8 +27,12 @@ class AssetFile:
 class AssetPort(Protocol):
     """Assets of the run's project, by id; another project's do not exist. All of it raises NotAvailable."""
 
-    def prompt(self, asset_id: str) -> str:
-        """The text of a prompt, as it was written: its variables are the step's to fill."""
+    def prompt(self, asset_id: str, version: int | None = None) -> str:
+        """The text of a prompt, as it was written: its variables are the step's to fill. None: the newest version."""
+        ...
+
+    def snippet(self, asset_id: str, version: int | None = None) -> str:
+        """The text of a snippet."""
         ...
 
     def fetch(self, asset_id: str, into: Path) -> AssetFile:
@@ -39,10 +47,13 @@ class AssetPort(Protocol):
 class NoAssets:
     """The port where there are none."""
 
-    def prompt(self, asset_id: str) -> str:
+    def prompt(self, asset_id: str, version: int | None = None) -> str:  # noqa: ARG002  the port's signature
         raise NotAvailable(f"There is no asset {asset_id!r} here.")
 
-    def fetch(self, asset_id: str, into: Path) -> AssetFile:  # noqa: ARG002  the port's signature
+    def snippet(self, asset_id: str, version: int | None = None) -> str:  # noqa: ARG002  as above
+        raise NotAvailable(f"There is no asset {asset_id!r} here.")
+
+    def fetch(self, asset_id: str, into: Path) -> AssetFile:  # noqa: ARG002  as above
         raise NotAvailable(f"There is no asset {asset_id!r} here.")
 
     def replace(self, asset_id: str, source: Path, *, content_type: str) -> AssetFile:  # noqa: ARG002  as above

@@ -181,6 +181,10 @@ class CredentialPort(Protocol):
         """To be sent to `host` (`name` or `name:port`). Raises CredentialRefused."""
         ...
 
+    def public(self, name: str) -> Mapping[str, str | int]:
+        """What of it is no secret, such as the host that it is for. Raises CredentialRefused."""
+        ...
+
     def check(self, host: str) -> None:
         """Whether all that the config's expressions read may be sent to `host`. Raises CredentialRefused."""
         ...
@@ -201,6 +205,9 @@ class NoCredentials:
     in_use = False
 
     def get(self, name: str, host: str) -> Credential:  # noqa: ARG002  the port's signature
+        raise CredentialRefused("credential_unknown", f"There is no credential {name!r} here.")
+
+    def public(self, name: str) -> Mapping[str, str | int]:
         raise CredentialRefused("credential_unknown", f"There is no credential {name!r} here.")
 
     def check(self, host: str) -> None:
@@ -255,6 +262,8 @@ class StepSettings:
     allow_private_targets: Sequence[str] = ()  # CIDR networks or host names; ("*",): all
     process_memory_bytes: int | None = 4 * 1024**3  # private memory of each process of a command; None: not bounded
     isolation: Isolation = LIMITS  # of what a step starts
+    max_data_bytes: int = 4 * 1024**3  # of what a step on data reads from, or writes to, one place
+    data_memory_bytes: int = 1024**3  # that the engine of such a step works in; what exceeds it goes to disk
     llm_prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # model: a million tokens in, out
 
 

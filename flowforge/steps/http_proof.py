@@ -12,7 +12,11 @@ _AUTHORIZATION: Final = "authorization"
 
 def proof_of(context: Context, url: str) -> dict[str, str]:
     """The header of `config.credential`, none without one. Raises CredentialRefused, EgressError."""
-    name = context.config.get("credential")
+    return proof_by(context, context.config.get("credential"), url)
+
+
+def proof_by(context: Context, name: str | None, url: str) -> dict[str, str]:
+    """The header that the credential of this name stands for, none without one. Raises as `proof_of`."""
     if name is None:
         return {}
     credential = context.credential(name, host_and_port(checked_url(url)))
@@ -24,13 +28,17 @@ def proof_of(context: Context, url: str) -> dict[str, str]:
         return {str(credential.data["name"]).lower(): str(credential.data["value"])}
     if credential.type == "oauth2_client":
         return {_AUTHORIZATION: f"Bearer {access_token(context, credential)}"}
-    message = f"An http step cannot send the credential {name!r}: it is of the type {credential.type}."
+    message = f"The credential {name!r} cannot be sent over HTTP: it is of the type {credential.type}."
     raise CredentialRefused("credential_type", message)
 
 
 def may_go_to(context: Context, host: str) -> None:
     """Of each hop: redirects included, no credential goes where it may not. Raises CredentialRefused."""
-    name = context.config.get("credential")
+    by_name_may_go_to(context, context.config.get("credential"), host)
+
+
+def by_name_may_go_to(context: Context, name: str | None, host: str) -> None:
+    """As `may_go_to`, for the credential of this name. Raises CredentialRefused."""
     if name is not None:
         context.credential(name, host)
     context.credentials.check(host)

@@ -14,6 +14,7 @@ from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
 from tests import factories
@@ -45,6 +46,7 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -65,6 +67,7 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -88,7 +91,7 @@ def world(db: None) -> World:
     login = TokenFamily.objects.create(user=person, refresh_jti="jti", expires_at=clock.now() + timedelta(days=7))
     run = _run(workflow, f"key:{key.pk}")
     pool = {"slots": 1, "busy": 0, "heard_at": None, "hint_at": None}
-    worker = factories.make_worker(host=EVIL, version=EVIL, pools={EVIL: pool})
+    worker = factories.make_worker(host=EVIL, version=EVIL[:40], pools={EVIL: pool})
     schedule = factories.make_schedule(workflow=workflow, name=EVIL, inputs={EVIL: EVIL}, created_by=EVIL[:80])
     decision = TriggerDecision.objects.create(
         project=project, trigger_type="schedule", trigger_id=str(schedule.pk), decision="fired", reason="on_time",
@@ -110,6 +113,10 @@ def world(db: None) -> World:
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
         alert=Alert.objects.create(project=project, workflow=workflow, name=EVIL, metric="no_run", error=EVIL),
+        event_trigger=EventTrigger.objects.create(
+            project=project, workflow=workflow, name=EVIL, event=EVIL[:100], match=EVIL, input_mapping={EVIL: EVIL},
+            dedupe=EVIL,
+        ),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         webhook=webhook,
         call=Call.objects.create(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flowforge.steps.assets import NO_ASSETS, AssetPort
 from flowforge.steps.base import (
     CancelToken,
     Context,
@@ -69,6 +70,11 @@ class Attempt:
     started: list[tuple[str, Mapping[str, Any], bool]] = field(default_factory=list)  # runs that the step started
     traceparent: str = ""
     tools: ToolPort = NO_TOOLS
+    assets: AssetPort = NO_ASSETS
+    attempt: int = 1
+    idempotency_key: str = "key-1"
+    max_data_bytes: int = 1024**3
+    data_memory_bytes: int = 256 * 1024**2
     credentials: CredentialPort = field(default_factory=NoCredentials)
     kept: Mapping[str, Any] = field(default_factory=dict)
     llm_prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -91,9 +97,9 @@ class Attempt:
             run_id="run-1",
             node_id="node-1",
             index=None,
-            attempt=1,
+            attempt=self.attempt,
             config=config or {},
-            idempotency_key="key-1",
+            idempotency_key=self.idempotency_key,
             now=NOW,
             timeout_seconds=self.timeout_seconds,
             cancel=self.cancel,
@@ -105,10 +111,13 @@ class Attempt:
                 file_roots=self.file_roots,
                 isolation=self.isolation,
                 llm_prices=self.llm_prices,
+                max_data_bytes=self.max_data_bytes,
+                data_memory_bytes=self.data_memory_bytes,
             ),
             traceparent=self.traceparent,
             start_run=self.start_run,
             tools=self.tools,
+            assets=self.assets,
             credentials=self.credentials,
             kept=self.kept,
         )

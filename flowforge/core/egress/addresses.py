@@ -5,7 +5,7 @@ resolver. The table is written out because `ipaddress.is_global` is not enough: 
 and calls 224.0.0.1, 192.88.99.1, ::127.0.0.1, 64:ff9b::7f00:1 and 2002:7f00:1:: global.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -14,6 +14,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 WEB_PORTS: Final = frozenset({80, 443, 8080, 8443})
+USER_PORTS: Final = range(1024, 65536)  # RFC 6335, 6: user and dynamic ports
 
 # IANA IPv4 and IPv6 Special-Purpose Address Registries, and multicast
 _SPECIAL: Final[tuple[Network, ...]] = tuple(
@@ -84,7 +85,7 @@ class AddressPolicy:
                 hosts.add(word.rstrip("."))
         return cls(everything=bool(words & _YES), networks=tuple(networks), hosts=frozenset(hosts))
 
-    def refusal(self, host: str, port: int, addresses: Iterable[str]) -> str | None:
+    def refusal(self, host: str, port: int, addresses: Iterable[str], ports: Container[int] = WEB_PORTS) -> str | None:
         """Why `host` may not be called, for people; None if it may. Every one of its addresses has to pass."""
         texts = list(addresses)
         if self.lists(host, texts):
@@ -92,8 +93,9 @@ class AddressPolicy:
         found = [ip_address(address) for address in texts]
         if not all(self._is_listed(address) or is_public(address) for address in found):
             return f"{host} is not a public address"
-        if port not in WEB_PORTS:
-            return f"port {port} of {host} is not one of {', '.join(map(str, sorted(WEB_PORTS)))}"
+        if port not in ports:
+            allowed = ", ".join(map(str, sorted(WEB_PORTS))) if ports is WEB_PORTS else "1024 to 65535"
+            return f"port {port} of {host} is not one of {allowed}"
         return None
 
     def lists(self, host: str, addresses: Iterable[str]) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import httpcore2
 import httpx2
 
-from flowforge.core.egress.addresses import AddressPolicy
+from flowforge.core.egress.addresses import USER_PORTS, AddressPolicy
 from flowforge.core.egress.call import Call, Cancellable, current_call
 from flowforge.core.egress.errors import (
     ConnectionFailed,
@@ -45,7 +45,7 @@ class Outgoing:
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None  # pieces: with the header `content-length`, in one try, no redirect
     timeout_seconds: float = 30.0  # for all of it: resolving, connecting, redirects, the last byte
     max_bytes: int = DEFAULT_MAX_BYTES  # of the answer's body, after decompression
     follow_redirects: bool = False  # for GET and HEAD
@@ -121,7 +121,7 @@ class Egress:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = self._hop(outgoing)
-                target = _redirect(outgoing, answer)
+                target = _redirect(outgoing, answer.status, answer.headers, answer.url)
                 if target is None:
                     return answer
                 outgoing = target
@@ -129,22 +129,46 @@ class Egress:
         finally:
             current_call.reset(token)
 
+    def addresses(self, host: str, port: int, timeout_seconds: float, cancel: Cancellable | None = None) -> list[str]:
+        """For clients of other protocols: the checked addresses of a host, to connect to one of these and no other.
+
+        Any port from 1024 on will do: databases have no ports in common. Raises EgressError.
+        """
+        token = current_call.set(Call(timeout_seconds, cancel))
+        try:
+            return list(self._backend.check(host, port, ports=USER_PORTS))
+        finally:
+            current_call.reset(token)
+
     @contextmanager
     def stream(self, outgoing: Outgoing, cancel: Cancellable | None = None) -> Iterator[Streamed]:
-        """Make the call, and read the answer within the block, in the same thread. Follows no redirect.
+        """Make the call, and read the answer within the block, in the same thread.
 
         Deadline and cancelling hold to the last byte. Raises EgressError.
         """
         token = current_call.set(Call(outgoing.timeout_seconds, cancel))
         try:
-            url = checked_url(outgoing.url)
-            if outgoing.check_host is not None:
-                outgoing.check_host(host_and_port(url))
-            with _translated(url.host), closing(self._response(_request(outgoing, url))) as response:
-                chunks = _translated_chunks(url.host, _counted(response, outgoing.max_bytes))
-                yield Streamed(status=response.status_code, headers=dict(response.headers.items()), chunks=chunks)
+            for _ in range(MAX_REDIRECTS + 1):
+                with self._streamed_hop(outgoing) as (streamed, target):
+                    if target is None:
+                        yield streamed
+                        return
+                outgoing = target
+            raise ConnectionFailed(detail=f"more than {MAX_REDIRECTS} redirects")
         finally:
             current_call.reset(token)
+
+    @contextmanager
+    def _streamed_hop(self, outgoing: Outgoing) -> Iterator[tuple[Streamed, Outgoing | None]]:
+        """An answer as it comes, and the next hop if it is not the last."""
+        url = checked_url(outgoing.url)
+        if outgoing.check_host is not None:
+            outgoing.check_host(host_and_port(url))
+        with _translated(url.host), closing(self._response(_request(outgoing, url))) as response:
+            headers = dict(response.headers.items())
+            chunks = _translated_chunks(url.host, _counted(response, outgoing.max_bytes))
+            streamed = Streamed(status=response.status_code, headers=headers, chunks=chunks)
+            yield streamed, _redirect(outgoing, streamed.status, headers, str(url))
 
     def _hop(self, outgoing: Outgoing) -> Answer:
         url = checked_url(outgoing.url)
@@ -222,21 +246,21 @@ def host_and_port(url: httpx2.URL) -> str:
     return f"{f'[{name}]' if ':' in name else name}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
-def _redirect(outgoing: Outgoing, answer: Answer) -> Outgoing | None:
+def _redirect(outgoing: Outgoing, status: int, headers: Mapping[str, str], url: str) -> Outgoing | None:
     """The next hop; None: this is the answer."""
-    if not (outgoing.follow_redirects and answer.status in _REDIRECTS and outgoing.method in ("GET", "HEAD")):
+    if not (outgoing.follow_redirects and status in _REDIRECTS and outgoing.method in ("GET", "HEAD")):
         return None
-    location = answer.headers.get("location")
+    location = headers.get("location")
     if location is None:
         return None
-    here = httpx2.URL(answer.url)
+    here = httpx2.URL(url)
     try:
         there = here.join(location)
     except httpx2.InvalidURL:
         raise ConnectionFailed(detail=f"{here.host}: redirected to what is no URL") from None
     same_origin = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
-    headers = outgoing.headers if same_origin else _without_secrets(outgoing.headers)
-    return replace(outgoing, url=str(there), headers=headers)
+    kept = outgoing.headers if same_origin else _without_secrets(outgoing.headers)
+    return replace(outgoing, url=str(there), headers=kept)
 
 
 def _without_secrets(headers: Mapping[str, str]) -> dict[str, str]:

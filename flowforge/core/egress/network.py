@@ -5,7 +5,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpcore2
 
-from flowforge.core.egress.addresses import AddressPolicy
+from flowforge.core.egress.addresses import WEB_PORTS, AddressPolicy
 from flowforge.core.egress.call import Call, current_call
 from flowforge.core.egress.errors import ConnectionFailed, EgressRefused
 
@@ -43,10 +43,10 @@ class Backend(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         return Stream(_connect(host, port, self.check(host, port), current_call.get()))
 
-    def check(self, host: str, port: int) -> Sequence[str]:
+    def check(self, host: str, port: int, ports: Container[int] = WEB_PORTS) -> Sequence[str]:
         """The addresses of a host that may be called. Raises EgressRefused, ConnectionFailed where there are none."""
         addresses = self._addresses(host, port, current_call.get())
-        refusal = self._policy.refusal(host, port, addresses)
+        refusal = self._policy.refusal(host, port, addresses, ports)
         if refusal is not None:
             raise EgressRefused(detail=refusal)
         return addresses

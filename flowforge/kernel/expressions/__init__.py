@@ -11,7 +11,7 @@ from flowforge.kernel.expressions import filters as _filters  # noqa: F401 -- re
 from flowforge.kernel.expressions.errors import ExpressionError
 from flowforge.kernel.expressions.expression import Expression, compile_expression
 from flowforge.kernel.expressions.references import Reference
-from flowforge.kernel.expressions.template import Template, compile_template, faults
+from flowforge.kernel.expressions.template import Template, TextTemplate, compile_template, faults
 from flowforge.kernel.expressions.values import truthy
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ExpressionError",
     "Reference",
     "Template",
+    "TextTemplate",
     "compile_expression",
     "compile_template",
     "faults",

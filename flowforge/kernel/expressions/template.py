@@ -41,6 +41,25 @@ class Template:
         return self._render(scope, Budget())
 
 
+class TextTemplate:
+    """A text with expressions in it, that gives a text. Immutable; safe to render from several threads at once."""
+
+    __slots__ = ("_parts", "references")
+
+    def __init__(self, text: str) -> None:
+        """Raises ExpressionError `expression_syntax`."""
+        self._parts = _parts(text)
+        found = [part.references for part in self._parts if isinstance(part, Expression)]
+        self.references: frozenset[Reference] = frozenset().union(*found)
+
+    def render(self, scope: Scope) -> str:
+        """The text with the texts of its expressions in place, on one budget.
+
+        Raises ExpressionError of every code but `expression_syntax`.
+        """
+        return _text_of(self._parts, scope, Budget())
+
+
 def compile_template(value: Json) -> Template:
     """Compile any JSON value; keys of objects are taken as they are.
 
@@ -100,7 +119,7 @@ def _compile(value: Json, expressions: list[Expression], depth: int) -> Render:
 
 def _compile_text(text: str, expressions: list[Expression]) -> Render:
     """One expression alone keeps its value's type; with text around it, it becomes part of the text."""
-    parts = [Expression(part) if isinstance(part, Source) else part for part in split(text)]
+    parts = _parts(text)
     found = [part for part in parts if isinstance(part, Expression)]
     expressions += found
     if len(found) == 1 and not any(isinstance(part, str) and part.strip() for part in parts):
@@ -108,10 +127,16 @@ def _compile_text(text: str, expressions: list[Expression]) -> Render:
     return _render_text(parts)
 
 
+def _parts(text: str) -> list[str | Expression]:
+    return [Expression(part) if isinstance(part, Source) else part for part in split(text)]
+
+
 def _render_text(parts: list[str | Expression]) -> Render:
-    return lambda scope, budget: "".join(
-        [part if isinstance(part, str) else part.text(scope, budget) for part in parts]
-    )
+    return lambda scope, budget: _text_of(parts, scope, budget)
+
+
+def _text_of(parts: list[str | Expression], scope: Scope, budget: Budget) -> str:
+    return "".join([part if isinstance(part, str) else part.text(scope, budget) for part in parts])
 
 
 def _render_object(members: Mapping[str, Render]) -> Render:

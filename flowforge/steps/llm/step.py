@@ -159,7 +159,7 @@ class Llm(BaseStep):
         except EgressError as error:
             return Failed(code=error.code, message=str(error), retryable=error.retryable)
         except NotAvailable as error:
-            return Failed(code="not_available", message=str(error), retryable=False)
+            return Failed(code="not_available", message=str(error), retryable=error.retryable)
         return Conversation(context, line, question, toolbox).go()
 
 

@@ -1,0 +1,82 @@
+"""The way in: what a URL names as a file in the step's scratch directory, and a file as what a URL names."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from flowforge.steps.base import Context, StepCancelled
+from flowforge.steps.data import files, s3, web
+from flowforge.steps.data.failures import DataFailure, translated
+from flowforge.steps.data.places import Fetched, Format, Place
+
+_BY_MEDIA_TYPE: Final[dict[str, Format]] = {
+    "text/csv": "csv",
+    "application/json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/vnd.apache.parquet": "parquet",
+}
+
+
+def fetch(context: Context, place: Place, into: Path) -> Fetched:
+    """Bring what `place` names to the file `into`, which must not exist yet, in pieces, at most the operator's limit.
+
+    Raises DataFailure, CredentialRefused (both have `failed()`), StepCancelled.
+    """
+    _require_going_on(context)
+    location, limit = place.location, context.settings.max_data_bytes
+    found = place.format
+    if location.scheme == "file":
+        inside = files.inside(location.path, context.settings.file_roots)
+        size = files.bring(inside, into, max_bytes=limit, cancel=context.cancel)
+        return Fetched(path=into, size=size, format=found)
+    if location.scheme == "s3":
+        stored = s3.fetch(context, place, into)
+        return Fetched(path=into, size=stored.size, format=found, tag=stored.etag, marks=stored.marks)
+    if location.scheme == "asset":
+        with translated(context):
+            asset = context.assets.fetch(location.path, into)
+        if asset.size > limit:
+            raise files.too_large(limit)
+        return Fetched(path=into, size=asset.size, format=_by_media_type(asset.content_type), tag=str(asset.version))
+    if location.is_table:
+        raise DataFailure("unsupported_location", f"No table is read from {location.scheme}: here.")
+    size, content_type = web.fetch(context, place, into)
+    return Fetched(path=into, size=size, format=found or _by_media_type(content_type))
+
+
+def store(context: Context, place: Place, source: Path, *, content_type: str, replace: bool = True) -> None:
+    """Make the file `source` what `place` names, at once: nobody finds a part of it. It is used up.
+
+    Without `replace` only where there is nothing yet: `target_exists`. Not for tables. Raises as `fetch`.
+    """
+    _require_going_on(context)
+    location = place.location
+    if location.scheme == "file":
+        inside = files.inside(location.path, context.settings.file_roots)
+        files.put(inside, source, replace=replace, token=mark(context), cancel=context.cancel)
+    elif location.scheme == "s3":
+        s3.put(context, place, source, content_type=content_type, replace=replace)
+    elif location.scheme == "asset":
+        if not replace:
+            raise DataFailure("target_exists", "An asset exists as soon as it has an id: replace it.")
+        with translated(context):
+            context.assets.replace(location.path, source, content_type=content_type)
+    elif location.is_table:
+        raise DataFailure("unsupported_location", f"A file cannot be stored as a table of {location.scheme}:.")
+    else:
+        web.put(context, place, source, content_type=content_type, replace=replace)
+
+
+def mark(context: Context) -> str:
+    """A short word for this step of this run, the same for every attempt: safe to be seen."""
+    return hashlib.sha256(context.idempotency_key.encode()).hexdigest()[:16]
+
+
+def _require_going_on(context: Context) -> None:
+    if context.cancel.is_set:
+        raise StepCancelled(context.cancel.reason)
+
+
+def _by_media_type(content_type: str) -> Format | None:
+    return _BY_MEDIA_TYPE.get(content_type.partition(";")[0].strip().lower())
