@@ -101,9 +101,11 @@ class Egress:
 
         Its name is resolved, which takes the network: not within a transaction.
         """
-        self.addresses(text, timeout_seconds=timeout_seconds)
+        self.web_addresses(text, timeout_seconds=timeout_seconds)
 
-    def addresses(self, text: str, cancel: Cancellable | None = None, timeout_seconds: float = 30.0) -> Sequence[str]:
+    def web_addresses(
+        self, text: str, cancel: Cancellable | None = None, timeout_seconds: float = 30.0
+    ) -> Sequence[str]:
         """The checked addresses of a URL's host, for a program that connects by itself and can be bound to them.
 
         Raises EgressError unless the URL may be called.

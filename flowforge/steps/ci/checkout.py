@@ -88,7 +88,7 @@ def _pin(url: str, context: Context) -> str | None:
     policy = AddressPolicy.parse(context.settings.allow_private_targets)
     parsed = checked_url(url)
     try:
-        addresses = egress(context.settings.allow_private_targets).addresses(url, context.cancel)
+        addresses = egress(context.settings.allow_private_targets).web_addresses(url, context.cancel)
     except EgressCancelled:
         raise StepCancelled(context.cancel.reason) from None
     except EgressError as error:
