@@ -20,6 +20,7 @@ from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
 from flowforge.steps.llm.step import Llm
 from flowforge.steps.map import Map
+from flowforge.steps.ml.step import MlTraining
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
@@ -36,6 +37,7 @@ BUILT_IN: Final[tuple[StepType, ...]] = (
     Http(),
     Llm(),
     Map(),
+    MlTraining(),
     Python(),
     Switch(),
     Transform(),

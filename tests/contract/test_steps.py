@@ -16,6 +16,7 @@ from flowforge.core.jsonschema import compile_schema
 from flowforge.core.redaction import Redactor
 from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
 from flowforge.steps.registry import default_registry
+from tests.support.datasets import shipped
 from tests.support.http_stub import HttpStub
 from tests.support.steps import Attempt, Tokens
 
@@ -69,6 +70,21 @@ def refusing_model(stub: HttpStub) -> Config:
 def refused(stub: HttpStub) -> Config:
     stub.reply(500, text=f"denied to {CANARY}")
     return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
+
+
+def dataset(stub: HttpStub) -> Config:
+    stub.reply(text=shipped("iris"), headers={"Content-Type": "text/csv"})
+    return {"model_name": "iris", "target": "target", "dataset_url": stub.url, "model_url": f"{stub.url}/m.zip"}
+
+
+def slow_dataset(stub: HttpStub) -> Config:
+    stub.reply(release=threading.Event())
+    return {"model_name": "iris", "target": "target", "dataset_url": f"{stub.url}/a.csv", "model_url": stub.url}
+
+
+def refused_dataset(stub: HttpStub) -> Config:
+    stub.reply(500, text=f"denied to {CANARY}")
+    return {**dataset(stub), "dataset_url": f"{stub.url}/a.csv?key={CANARY}", "dataset_credential": "key"}
 
 
 SHELL = {"command": "bash", "args": ["-c", "trap '' TERM; echo busy; while :; do sleep 600; done"]}
@@ -162,6 +178,19 @@ CASES: dict[str, Case] = {
             "environment": {"TOKEN": CANARY},
             "stdin": CANARY,
         },
+    ),
+    "ml_training": Case(
+        good=dataset,
+        bad={
+            "/target": {"model_name": "m", "dataset_url": "file://a.csv"},
+            "/hyperparameters/depth": {
+                "model_name": "m", "dataset_url": "file://a.csv", "target": "t", "hyperparameters": {"depth": 3},
+            },
+            "/seed": {"mode": "predict", "dataset_url": "file://a.csv", "model_url": "file://m.zip", "seed": 1},
+        },
+        failing=(lambda stub: {**dataset(stub), "target": "species"}, "invalid_data"),
+        endless=slow_dataset,
+        secret=refused_dataset,
     ),
     "python": Case(
         good=lambda _: {"code": "def main(a):\n    return {'b': a}", "inputs": {"a": [1]}},
@@ -303,7 +332,11 @@ def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attemp
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
-    if step_type.name in ("http", "llm"):  # what the user's own code prints is his; what we say ourselves needs no mask
+    if step_type.name in (
+        "http",
+        "llm",
+        "ml_training",
+    ):  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
 
 
