@@ -42,9 +42,7 @@ class Item:
     definition: Mapping[str, Any]  # as the file has it
     needs: tuple[Need, ...] = ()
     example: Mapping[str, Json] = field(default_factory=dict)
-    triggers: Mapping[str, Json] = field(
-        default_factory=dict
-    )  # schedule, webhook, event -> body that makes it
+    triggers: Mapping[str, Json] = field(default_factory=dict)  # schedule, webhook, event -> body that makes it
 
     @property
     def installs(self) -> tuple[str, ...]:
