@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "flowforge.assets",
     "flowforge.credentials",
+    "templates_app",
     "workflows",
     "runs",
     "flowforge.schedules",
@@ -304,6 +305,7 @@ SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose
 ]
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
+TEMPLATE_USERS = "workflows.selectors.template_users_count"  # templates_app/ports.py says what it gives
 RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does
 
 # --- the engine ---------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ urlpatterns = [
     path("v1/", include("flowforge.events.api.urls")),
     path("v1/", include("flowforge.projects.api.urls")),
     path("v1/", include("flowforge.credentials.api.urls")),
+    path("v1/", include("templates_app.api.urls")),
     path("v1/", include("workflows.api.urls")),
     path("v1/", include("runs.api.urls")),
     path("v1/", include("flowforge.engine.api.urls")),

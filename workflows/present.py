@@ -50,6 +50,19 @@ def version_row(row: Mapping[str, Any], workflow_id: uuid.UUID, current: int) ->
     }
 
 
+def template_use(row: Mapping[str, Any], newest: int) -> dict[str, Json]:
+    """A workflow that uses a template, from a row with USE_FIELDS."""
+    return {
+        "workflow_id": row["version__workflow_id"],
+        "workflow_name": row["version__workflow__name"],
+        "workflow_status": row["version__workflow__status"],
+        "workflow_version": row["version__version"],
+        "template_version": row["template_version"],
+        "outdated": row["template_version"] < newest,
+        "nodes": row["node_ids"],
+    }
+
+
 def tag_of(shown: Mapping[str, Json]) -> str:
     """A strong entity tag of what people edit and what runs and freezes change."""
     return tag_in_two(_edited(shown), [shown[name] for name in _OF_RUNS])

@@ -16,6 +16,7 @@ from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.schedules.models import Backfill, Schedule
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
+from templates_app.models import StepTemplate
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page
@@ -45,6 +46,7 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    template: StepTemplate
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -65,6 +67,7 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "templates_app/steptemplate": self.template,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -111,6 +114,7 @@ def world(db: None) -> World:
         decision=decision,
         alert=Alert.objects.create(project=project, workflow=workflow, name=EVIL, metric="no_run", error=EVIL),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
+        template=factories.make_template(project=project, name=EVIL, description=EVIL, config={EVIL: EVIL}),
         webhook=webhook,
         call=Call.objects.create(
             webhook=webhook, decision="rejected", reason="invalid", detail=EVIL, event=EVIL, headers={EVIL: EVIL},

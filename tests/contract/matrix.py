@@ -16,6 +16,7 @@ from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from flowforge.schedules.models import Backfill, Schedule
 from runs.models import FailureGroup, Run, StepRun
+from templates_app.models import StepTemplate
 from tests import factories
 from tests.support.api import Answer, ApiClient
 from webhooks.models import Call, Delivery, Subscription, Webhook
@@ -29,12 +30,13 @@ DEFINITION: Final = {"nodes": [], "edges": []}
 _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
 _NEW_CREDENTIAL: Final = {"name": "new", "type": "token", "data": {"token": "a token of tests"}}
 _NEW_SCHEDULE: Final = {"name": "new", "workflow_id": "{workflow}", "cron": "@daily"}
+_NEW_TEMPLATE: Final = {"name": "new", "step_type": "transform", "config": {"values": {}}}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
 ID_NAMES: Final = (
     *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
-    *("webhook", "call", "subscription", "delivery", "credential", "alert"),
+    *("webhook", "call", "subscription", "delivery", "credential", "alert", "template"),
 )
 
 
@@ -94,6 +96,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/workflows/{workflow}:duplicate": Operation(
         scope="workflows:write", also="workflows:read", body={"name": "copy"}
     ),
+    "POST /v1/workflows/{workflow}:upgrade_templates": Operation(scope="workflows:write", body={}),
     "POST /v1/workflows/{workflow}:rollback": Operation(scope="workflows:write", body={"version": 1}),
     **_reads(
         "runs:read",
@@ -159,6 +162,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/alerts": Operation(scope="alerts:write", body={"name": "new", "metric": "no_run"}),
     "PATCH /v1/alerts/{alert}": Operation(scope="alerts:write", body={"name": "other"}),
     "DELETE /v1/alerts/{alert}": Operation(scope="alerts:write"),
+    **_reads(
+        "templates:read",
+        "/v1/templates",
+        "/v1/projects/{project}/templates",
+        "/v1/templates/{template}",
+        "/v1/templates/{template}/versions",
+        "/v1/templates/{template}/versions/{number}",
+        "/v1/templates/{template}/usage",
+    ),
+    "POST /v1/templates": Operation(scope="templates:write", body=_NEW_TEMPLATE),
+    "POST /v1/projects/{project}/templates": Operation(scope="templates:write", body=_NEW_TEMPLATE),
+    "PATCH /v1/templates/{template}": Operation(scope="templates:write", body={"name": "other"}),
+    "DELETE /v1/templates/{template}": Operation(scope="templates:write"),
+    "POST /v1/templates/{template}:render": Operation(scope="templates:read", body={}),
     **_reads("credentials:read", "/v1/credentials", "/v1/credentials/{credential}"),
     "POST /v1/credentials": Operation(scope="credentials:write", body=_NEW_CREDENTIAL),
     "PATCH /v1/credentials/{credential}": Operation(scope="credentials:write", body={"hosts": []}),
@@ -195,6 +212,7 @@ NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/credentials",
     "POST /v1/events",
     "POST /v1/subscriptions",
+    "POST /v1/templates",
     "POST /v1/webhooks",
     "POST /v1/workflows",
     "POST /v1/workflows:import",
@@ -236,12 +254,13 @@ def make_place(project: Project) -> Place:
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
     credential = factories.make_credential(project=project)
     alert = Alert.objects.create(project=project, workflow=workflow, name="alert", metric="no_run")
+    template = factories.make_template(project=project)
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
     work = (project, workflow, run, step, key, failure, event, schedule, backfill)
-    rows = (*work, webhook, received, subscription, delivery, credential, alert)
+    rows = (*work, webhook, received, subscription, delivery, credential, alert, template)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -268,6 +287,7 @@ def snapshot(project_id: str) -> list:
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
         list(Alert.objects.filter(**owned).order_by("pk").values()),
+        list(StepTemplate.objects.filter(**owned).order_by("pk").values()),
         list(Credential.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
         list(Subscription.objects.filter(**owned).order_by("pk").values()),
