@@ -2,15 +2,17 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from flowforge.api.http import names_edited, tag_in_two
 from flowforge.core.json import Json
 from flowforge.operating import present as operating
 from flowforge.operating.models import Hold
-from workflows.constants import DEFINITION_FIELDS
+from workflows.constants import DEFINITION_FIELDS, EMPTY_DEFINITION
 from workflows.models import WorkflowVersion
 from workflows.selectors import LIST_FIELDS
+from workflows.services.gallery import Item
 
 LastRun = tuple[uuid.UUID, str]
 
@@ -60,6 +62,31 @@ def template_use(row: Mapping[str, Any], newest: int) -> dict[str, Json]:
         "template_version": row["template_version"],
         "outdated": row["template_version"] < newest,
         "nodes": row["node_ids"],
+    }
+
+
+def gallery_row(one: Item) -> dict[str, Json]:
+    """A workflow of the gallery as a list shows it."""
+    return {
+        "slug": one.slug,
+        "title": one.title,
+        "description": one.description,
+        "tags": list(one.tags),
+        "step_types": list(one.step_types),
+        "needs": [asdict(need) for need in one.needs],
+        "installs": list(one.installs),
+    }
+
+
+def gallery_item(one: Item, mermaid: str) -> dict[str, Json]:
+    """The same with all that there is of it."""
+    definition = {name: one.definition.get(name, EMPTY_DEFINITION[name]) for name in DEFINITION_FIELDS}
+    return {
+        **gallery_row(one),
+        "example": one.example,
+        "triggers": one.triggers,
+        "mermaid": mermaid,
+        "definition": definition,
     }
 
 

@@ -40,6 +40,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Workflows", "account_tree", "workflows.workflow"),
                     _page("Step templates", "stacks", "templates_app.steptemplate"),
                     _page("Schedules", "event_repeat", "schedules.schedule"),
+                    _page("Event triggers", "sensors", "triggers.eventtrigger"),
                     _page("Alerts", "notifications", "alerts.alert"),
                     _page("Backfills", "history", "schedules.backfill"),
                     _page("Trigger decisions", "rule", "workflows.triggerdecision"),

@@ -6,8 +6,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from templates_app.api.serializers import (
     NewTemplateBody,
-    RenderBody,
-    RenderedShown,
+    RenderedStepShown,
+    RenderTemplateBody,
     TemplateBody,
     TemplateShown,
     TemplateVersionShown,
@@ -90,8 +90,8 @@ DESTROY: Final[Operation] = {
 }
 RENDER: Final[Operation] = {
     "operation_id": "templates_render",
-    "request": RenderBody,
-    "responses": RenderedShown,
+    "request": RenderTemplateBody,
+    "responses": RenderedStepShown,
     "examples": [_asked({"parameters": {"day": "{{ inputs.day }}"}}), _given(_RENDERED)],
 }
 VERSIONS: Final[Operation] = {"responses": TemplateVersionShown(many=True), "examples": [_given(_VERSION)]}

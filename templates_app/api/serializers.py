@@ -60,7 +60,7 @@ class NewTemplateBody(TemplateFields):
     project_id = serializers.UUIDField(required=False, help_text="May be left out where only one can be meant.")
 
 
-class RenderBody(StrictSerializer):
+class RenderTemplateBody(StrictSerializer):
     """Parameters, as a node would give them."""
 
     parameters = NullableObjectField(help_text="Values by name; texts may hold expressions.")
@@ -101,7 +101,7 @@ class TemplateVersionShown(ContentShown):
     created_at = serializers.DateTimeField()
 
 
-class RenderedShown(serializers.Serializer[Any]):
+class RenderedStepShown(serializers.Serializer[Any]):
     """The node that a template gives, and what it is made of."""
 
     type = serializers.CharField()

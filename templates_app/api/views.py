@@ -20,7 +20,7 @@ from flowforge.projects.scoping import get_visible, require_visible
 from flowforge.projects.selectors import project_to_write
 from templates_app import present
 from templates_app.api import docs
-from templates_app.api.serializers import NewTemplateBody, RenderBody, TemplateBody
+from templates_app.api.serializers import NewTemplateBody, RenderTemplateBody, TemplateBody
 from templates_app.models import StepTemplate, StepTemplateVersion
 from templates_app.selectors import current_versions, get_template, get_version
 from templates_app.services import saving
@@ -134,7 +134,7 @@ class TemplateViewSet(ApiViewSet):
         Nothing is stored, and nothing runs: expressions stay as they are.
         """
         row = get_template(self.caller, template_id)
-        given = body(RenderBody, request)
+        given = body(RenderTemplateBody, request)
         version = get_version(row.pk, given.get("version") or row.version)
         step = render_template(
             version=version, project=Project.objects.get(pk=row.project_id), parameters=given.get("parameters") or {}

@@ -14,6 +14,7 @@ from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
 from templates_app.models import StepTemplate
@@ -47,6 +48,7 @@ class World:
     credential: Credential
     alert: Alert
     template: StepTemplate
+    event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -68,6 +70,7 @@ class World:
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
             "templates_app/steptemplate": self.template,
+            "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -113,6 +116,10 @@ def world(db: None) -> World:
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
         alert=Alert.objects.create(project=project, workflow=workflow, name=EVIL, metric="no_run", error=EVIL),
+        event_trigger=EventTrigger.objects.create(
+            project=project, workflow=workflow, name=EVIL, event=EVIL[:100], match=EVIL, input_mapping={EVIL: EVIL},
+            dedupe=EVIL,
+        ),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         template=factories.make_template(project=project, name=EVIL, description=EVIL, config={EVIL: EVIL}),
         webhook=webhook,

@@ -35,6 +35,7 @@ READS = {
     "credentials:read",
     "alerts:read",
     "templates:read",
+    "assets:read",
 }
 EDITS = {
     "runs:write",
@@ -44,6 +45,7 @@ EDITS = {
     "credentials:write",
     "alerts:write",
     "templates:write",
+    "assets:write",
 }
 ROLES = {  # of the scopes that the table names
     "viewer": READS - {"credentials:read"},
