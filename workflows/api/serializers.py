@@ -270,6 +270,6 @@ class GalleryItemShown(GalleryRowShown):
     """A workflow of the gallery."""
 
     example = ObjectField(help_text="Inputs to try it with; its defaults do as well.")
-    triggers = ObjectField(help_text="`schedule`, `webhook`: bodies that would make one that suits it.")
+    triggers = ObjectField(help_text="`schedule`, `webhook`, `event`: bodies that would make one that suits it.")
     mermaid = serializers.CharField(help_text="The picture, as Mermaid text.")
     definition = DefinitionSerializer()

@@ -59,6 +59,7 @@ TEXTS = [
     *(f"{{{{ [parameters.{name}] | tojson }}}}" for name in VALUES),
     "{{ parameters }}",
     "{ {{ parameters.path }}{{ parameters.path }}",
+    "{{ parameters.path }}{{ parameters.day }}",
     "{{ parameters.tree.a + 1 }}",
     "{{ parameters.tree['odd key'].c ** parameters.limit }}",
     "{{ 2 ** parameters.below }}",
