@@ -15,6 +15,7 @@ from flowforge.steps.base import StepType
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.emit import Emit
+from flowforge.steps.etl.step import Etl
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
@@ -32,6 +33,7 @@ BUILT_IN: Final[tuple[StepType, ...]] = (
     Condition(),
     Delay(),
     Emit(),
+    Etl(),
     Generic(),
     Http(),
     Llm(),

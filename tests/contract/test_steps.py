@@ -71,6 +71,25 @@ def refused(stub: HttpStub) -> Config:
     return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
 
 
+def rows_of_the_web(stub: HttpStub) -> Config:
+    stub.reply(text="a,b\n1,x\n")
+    return {"source_url": f"{stub.url}/a.csv", "target_url": f"{stub.url}/b.json"}
+
+
+def endless_rows(stub: HttpStub) -> Config:
+    stub.reply(release=threading.Event())
+    return {"source_url": f"{stub.url}/a.csv", "target_url": f"{stub.url}/b.csv"}
+
+
+def refused_rows(stub: HttpStub) -> Config:
+    stub.reply(500, text=f"denied to {CANARY}")
+    return {
+        "source_url": f"{stub.url}/a.csv?key={CANARY}",
+        "target_url": f"{stub.url}/b.csv",
+        "source_credential": "key",
+    }
+
+
 SHELL = {"command": "bash", "args": ["-c", "trap '' TERM; echo busy; while :; do sleep 600; done"]}
 
 CASES: dict[str, Case] = {
@@ -162,6 +181,18 @@ CASES: dict[str, Case] = {
             "environment": {"TOKEN": CANARY},
             "stdin": CANARY,
         },
+    ),
+    "etl": Case(
+        good=rows_of_the_web,
+        bad={
+            "/source_url": {"source_url": "ftp://h/a.csv", "target_url": "file://b.csv"},
+            "/target_url": {"source_url": "file://a.csv", "target_url": "s3://bucket"},
+            "/mode": {"source_url": "file://a.csv", "target_url": "https://h/b.csv", "mode": "append"},
+            "/transformation": {"source_url": "file://a.csv", "target_url": "file://b.csv", "transformation": "sort"},
+        },
+        failing=(lambda stub: {"source_url": f"{stub.url}/a", "target_url": f"{stub.url}/b"}, "invalid_data"),
+        endless=endless_rows,
+        secret=refused_rows,
     ),
     "python": Case(
         good=lambda _: {"code": "def main(a):\n    return {'b': a}", "inputs": {"a": [1]}},
@@ -303,7 +334,11 @@ def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attemp
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
-    if step_type.name in ("http", "llm"):  # what the user's own code prints is his; what we say ourselves needs no mask
+    if step_type.name in (
+        "http",
+        "llm",
+        "etl",
+    ):  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
 
 
