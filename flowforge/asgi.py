@@ -2,15 +2,17 @@
 
 Django's own ASGI handler gives each request a fresh thread, and with it a fresh database connection. Here requests run
 synchronously in a pool of threads of ours that live long: their connections do too, and the event loop is left to what
-has to wait.
+has to wait. A body that is larger than what is read beforehand is handed on while it comes, to threads apart: slow
+uploads keep nobody else waiting.
 """
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
+from typing import IO, Any, Final, cast
 
 import django
 
@@ -25,10 +27,13 @@ from django.http import HttpResponse  # noqa: E402
 from django.http.response import HttpResponseBase  # noqa: E402
 
 import flowforge.celery  # noqa: E402, F401  the bell needs its application
+from flowforge.api.incoming import IncomingBody  # noqa: E402  as above
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+UPLOAD_THREADS: Final = 8  # large bodies that are read at a time; further ones wait for their turn
 
 
 class ClientGone(Exception):
@@ -42,6 +47,7 @@ class Application:
         self._handler = BaseHandler()
         self._handler.load_middleware(is_async=False)
         self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="web")
+        self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -49,24 +55,39 @@ class Application:
             return
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         is_unwanted = _asks_before_sending_more(scope["headers"], limit)
+        loop = asyncio.get_running_loop()
         try:
-            body = None if is_unwanted else await _read_body(receive, limit)
+            body = IncomingBody(loop, receive) if is_unwanted else await _read_body(loop, receive, limit)
         except ClientGone:
             return
-        loop = asyncio.get_running_loop()
-        response, chunks = await loop.run_in_executor(self._threads, self._respond, scope, body)
+        threads = self._threads if isinstance(body, bytes) else self._uploads
+        response, chunks = await loop.run_in_executor(threads, self._respond, scope, body)
         headers = _headers(response)
-        if is_unwanted:
+        if is_unwanted and isinstance(body, IncomingBody) and not body.is_whole:
             headers.append((b"connection", b"close"))  # nobody knows whether the body still comes (RFC 9110, 10.1.1)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        iterator = iter(chunks)
         if response.streaming:
-            while (chunk := await loop.run_in_executor(self._threads, next, iterator, None)) is not None:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            await self._stream(response, iter(chunks), receive, send)
         else:
-            await send({"type": "http.response.body", "body": b"".join(iterator)})
-        if response.streaming:
+            await send({"type": "http.response.body", "body": b"".join(chunks)})
+
+    async def _stream(self, response: HttpResponseBase, chunks: Iterator[bytes], receive: Receive, send: Send) -> None:
+        """Piece by piece, for as long as there is somebody who reads."""
+        loop = asyncio.get_running_loop()
+        gone = asyncio.ensure_future(
+            receive()
+        )  # once the request is read, the next thing to hear is the client's going
+        try:
+            while not gone.done():
+                chunk = await loop.run_in_executor(self._threads, next, chunks, None)
+                if chunk is None:
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
             await loop.run_in_executor(self._threads, response.close)
 
     async def _refuse_upgrade(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,12 +102,12 @@ class Application:
         if response.streaming:
             await loop.run_in_executor(self._threads, response.close)
 
-    def _respond(self, scope: Scope, body: bytes | None) -> tuple[HttpResponseBase, Iterable[bytes]]:
+    def _respond(self, scope: Scope, body: bytes | IncomingBody) -> tuple[HttpResponseBase, Iterable[bytes]]:
         """Run the whole of Django for one request, in one of our threads."""
         signals.request_started.send(sender=self.__class__, scope=scope)
-        request = ASGIRequest(scope, BytesIO(body or b""))
-        if body is None:
-            request.META["flowforge.body_too_large"] = True
+        request = ASGIRequest(scope, BytesIO(body) if isinstance(body, bytes) else cast(IO[bytes], body))
+        if not isinstance(body, bytes):
+            request.META["flowforge.body_too_large"] = True  # for all views but those that read it while it comes
         response = self._handler.get_response(request)
         if response.streaming:
             return response, map(bytes, response)
@@ -103,8 +124,8 @@ def _asks_before_sending_more(headers: Iterable[tuple[bytes, bytes]], limit: int
     return sent.get(b"expect", b"").lower() == b"100-continue" and length.isdigit() and int(length) > limit
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body; None once it exceeds the limit (the rest is left unread)."""
+async def _read_body(loop: asyncio.AbstractEventLoop, receive: Receive, limit: int) -> bytes | IncomingBody:
+    """The whole body; one that is still coming once it exceeds the limit."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -113,10 +134,11 @@ async def _read_body(receive: Receive, limit: int) -> bytes | None:
             raise ClientGone
         part = message.get("body", b"")
         size += len(part)
-        if size > limit:
-            return None
         parts.append(part)
-        if not message.get("more_body", False):
+        is_whole = not message.get("more_body", False)
+        if size > limit:
+            return IncomingBody(loop, receive, b"".join(parts), is_whole=is_whole)
+        if is_whole:
             return b"".join(parts)
 
 

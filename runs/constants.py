@@ -17,6 +17,7 @@ DEFAULT_EVENTS: Final = 100
 
 MAX_DEDUPE_KEY_LENGTH: Final = 255
 MAX_REASON_LENGTH: Final = 1000  # of a forced result
+MAX_STARTED_SHOWN: Final = 100  # of the runs that an event has started
 MAX_UNCLEAR_SHOWN: Final = 20  # of the steps whose `match` an event could not be held against
 MAX_QUERY_LENGTH: Final = 200
 INT32: Final = (-(2**31), 2**31 - 1)  # what an integer column holds

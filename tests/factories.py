@@ -18,6 +18,7 @@ from flowforge.kernel.states import ENDED_RUN_STATUSES
 from flowforge.projects.constants import KEY_PREFIX, SCOPES
 from flowforge.projects.models import ApiKey, Membership, Project, User
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
 from workflows.models import Workflow, WorkflowVersion
@@ -139,6 +140,11 @@ def make_failure(*, workflow: Workflow, **fields: Any) -> FailureGroup:
 def unknown_id() -> str:
     """An id that no row has."""
     return str(new_id())
+
+
+def make_event_trigger(*, workflow: Workflow, event: str, **fields: Any) -> EventTrigger:
+    known = {"project": workflow.project, "workflow": workflow, "name": f"Trigger {next(_numbers)}", "event": event}
+    return EventTrigger.objects.create(**{**known, **fields})
 
 
 def make_schedule(*, workflow: Workflow, **fields: Any) -> Schedule:

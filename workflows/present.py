@@ -2,15 +2,17 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from flowforge.api.http import names_edited, tag_in_two
 from flowforge.core.json import Json
 from flowforge.operating import present as operating
 from flowforge.operating.models import Hold
-from workflows.constants import DEFINITION_FIELDS
+from workflows.constants import DEFINITION_FIELDS, EMPTY_DEFINITION
 from workflows.models import WorkflowVersion
 from workflows.selectors import LIST_FIELDS
+from workflows.services.gallery import Item
 
 LastRun = tuple[uuid.UUID, str]
 
@@ -47,6 +49,31 @@ def version_row(row: Mapping[str, Any], workflow_id: uuid.UUID, current: int) ->
         "definition_hash": row["definition_hash"],
         "created_by": row["created_by_id"],
         "created_at": row["created_at"],
+    }
+
+
+def gallery_row(one: Item) -> dict[str, Json]:
+    """A workflow of the gallery as a list shows it."""
+    return {
+        "slug": one.slug,
+        "title": one.title,
+        "description": one.description,
+        "tags": list(one.tags),
+        "step_types": list(one.step_types),
+        "needs": [asdict(need) for need in one.needs],
+        "installs": list(one.installs),
+    }
+
+
+def gallery_item(one: Item, mermaid: str) -> dict[str, Json]:
+    """The same with all that there is of it."""
+    definition = {name: one.definition.get(name, EMPTY_DEFINITION[name]) for name in DEFINITION_FIELDS}
+    return {
+        **gallery_row(one),
+        "example": one.example,
+        "triggers": one.triggers,
+        "mermaid": mermaid,
+        "definition": definition,
     }
 
 

@@ -23,6 +23,7 @@ _ADVICE: Final = {
     "precondition_failed": "`If-Match` names another state of the resource: somebody changed it. Read it again.",
     "body_too_large": "The body is over the limit: 1 MiB, 5 MiB for definitions, what the operator says for uploads.",
     "unsupported_media_type": "The body's media type isn't read here; `Accept` lists those that are.",
+    "range_not_satisfiable": "None of the ranges lies within the content; `Content-Range` tells its size.",
     "invalid": "Well-formed, but wrong: `errors` lists every fault with its JSON pointer, code and detail.",
     "idempotency_key_reused": "This `Idempotency-Key` came with another request in the last 24 hours.",
     "rate_limited": "Too many calls. Wait for the seconds that `Retry-After` tells.",

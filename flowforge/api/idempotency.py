@@ -10,9 +10,10 @@ both or neither. The claim is a lock that expires, so that a killed first call b
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -28,6 +29,8 @@ from flowforge.core.errors import Conflict, IdempotencyKeyReused, MalformedReque
 LOCK_SECONDS: Final = 30
 KEEP: Final = timedelta(hours=24)
 MAX_KEY_LENGTH: Final = 255
+T = TypeVar("T")
+A = TypeVar("A", bound=Callable[..., HttpResponse])
 KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
 
 
@@ -140,19 +143,52 @@ def idempotent(handler: Handler) -> Callable[..., HttpResponse]:
         if key is None:
             return _answer_now(work())
         _check_key(key)
-        return _once(key, view.caller, request, work)
+        return _once(key, view.caller, request, _request_hash(request, request.body), nullcontext, lambda _: work())
 
-    wrapper.is_idempotent = True  # type: ignore[attr-defined]  # for the OpenAPI document
-    return wrapper
+    return keyed(wrapper)
+
+
+def keyed(action: A) -> A:
+    """Say in the OpenAPI document that an action honours Idempotency-Key: one that calls `once_with`."""
+    action.is_idempotent = True  # type: ignore[attr-defined]  # for the OpenAPI document
+    return action
+
+
+def once_with(
+    caller: Caller,
+    request: Request,
+    *,
+    content: bytes,
+    preparing: Callable[[], AbstractContextManager[T]],
+    work: Callable[[T], HttpResponse],
+) -> HttpResponse:
+    """As the decorator does, for a view that has read the body itself and has to do more than a transaction can hold.
+
+    `content` stands for the body, to tell the same request from another. What `preparing` gives is there before the
+    transaction of `work` begins and until it has ended; neither is called where the answer is known already.
+    """
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None:
+        with preparing() as prepared:
+            return work(prepared)
+    _check_key(key)
+    return _once(key, caller, request, _request_hash(request, content), preparing, work)
 
 
 def _answer_now(result: HttpResponse | Later) -> HttpResponse:
     return result.then() if isinstance(result, Later) else result
 
 
-def _once(key: str, caller: Caller, request: Request, work: Callable[[], HttpResponse | Later]) -> HttpResponse:
+def _once(
+    key: str,
+    caller: Caller,
+    request: Request,
+    request_hash: str,
+    preparing: Callable[[], AbstractContextManager[T]],
+    work: Callable[[T], HttpResponse | Later],
+) -> HttpResponse:
     store, scope, now = _store(), _scope(caller), clock.now()
-    claim = store.claim(scope=scope, key=key, request_hash=_request_hash(request), now=now)
+    claim = store.claim(scope=scope, key=key, request_hash=request_hash, now=now)
     if isinstance(claim, Replay):
         headers = {**claim.headers, "Idempotent-Replayed": "true"}
         return HttpResponse(claim.body, status=claim.status, headers=headers)
@@ -163,14 +199,19 @@ def _once(key: str, caller: Caller, request: Request, work: Callable[[], HttpRes
         raise Conflict(
             detail="The first call with this Idempotency-Key is still running.", headers={"Retry-After": str(wait)}
         )
-    return _first(_Call(store=store, scope=scope, key=key, locked_until=claim.locked_until), request, work)
+    return _first(_Call(store=store, scope=scope, key=key, locked_until=claim.locked_until), request, preparing, work)
 
 
-def _first(call: _Call, request: Request, work: Callable[[], HttpResponse | Later]) -> HttpResponse:
+def _first(
+    call: _Call,
+    request: Request,
+    preparing: Callable[[], AbstractContextManager[T]],
+    work: Callable[[T], HttpResponse | Later],
+) -> HttpResponse:
     """Do the work and keep its answer in one transaction; a refusal is kept too, a failure of ours is not."""
     try:
-        with transaction.atomic():
-            result = work()
+        with preparing() as prepared, transaction.atomic():
+            result = work(prepared)
             call.keep(result.stored if isinstance(result, Later) else result)
     except LockLost:
         raise
@@ -199,11 +240,11 @@ def _scope(caller: Caller) -> str:
     return f"project:{project_id}" if caller.kind == "key" and project_id else caller.actor
 
 
-def _request_hash(request: Request) -> str:
+def _request_hash(request: Request, content: bytes) -> str:
     digest = hashlib.blake2b(digest_size=32)
     for part in (request.method or "", request.get_full_path()):
         digest.update(part.encode() + b"\x00")
-    digest.update(request.body)
+    digest.update(content)
     return digest.hexdigest()
 
 

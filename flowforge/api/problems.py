@@ -12,7 +12,7 @@ from urllib.parse import quote
 from django.core import exceptions as django_errors
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions as drf_errors
 from rest_framework.request import Request
 
@@ -40,6 +40,7 @@ BY_STATUS: Mapping[int, type[FlowForgeError]] = {
     412: errors.PreconditionFailed,
     413: errors.BodyTooLarge,
     415: errors.UnsupportedMediaType,
+    416: errors.RangeNotSatisfiable,
     422: errors.InvalidBody,
     429: errors.RateLimited,
     502: errors.UpstreamFailed,
@@ -99,6 +100,8 @@ def translate(error: Exception) -> FlowForgeError:
         return error
     if isinstance(error, drf_errors.APIException):
         return _from_drf(error)
+    if isinstance(error, UnreadablePostError):
+        return errors.MalformedRequest(detail="The body ended before it was whole.")
     if isinstance(error, Http404):
         return errors.NotFound()
     if isinstance(error, django_errors.RequestDataTooBig):

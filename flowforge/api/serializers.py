@@ -92,5 +92,16 @@ def body(
         if not request.body:
             raise MalformedRequest(detail="A JSON body is needed here.")
         raise InvalidBody(faults=faults_of(serializer.errors))
-    validated: dict[str, Any] = serializer.validated_data
-    return validated
+    found: dict[str, Any] = serializer.validated_data
+    return found
+
+
+def validated(
+    serializer_class: type[serializers.BaseSerializer[Any]], data: Mapping[str, Any], *, partial: bool = False
+) -> dict[str, Any]:
+    """The validated fields of a body that a view has read itself. Raises InvalidBody (422) with all faults."""
+    serializer = serializer_class(data=data, partial=partial)
+    if not serializer.is_valid():
+        raise InvalidBody(faults=faults_of(serializer.errors))
+    found: dict[str, Any] = serializer.validated_data
+    return found

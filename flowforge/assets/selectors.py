@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Iterable, Mapping
 
+from django.db.models import QuerySet
+
 from flowforge.api.caller import Caller
 from flowforge.assets.models import Asset, AssetVersion
 from flowforge.core.errors import NotFound
@@ -23,6 +25,11 @@ def get_version(asset: Asset, version: int | None = None) -> AssetVersion:
     if found is None:
         raise NotFound(detail="The asset has no such version.")
     return found
+
+
+def versions_of(asset: Asset) -> QuerySet[AssetVersion]:
+    """Without their texts."""
+    return AssetVersion.objects.filter(asset=asset).defer("text")
 
 
 def version_of_project(project_id: uuid.UUID, asset_id: str, version: int | None = None) -> AssetVersion | None:

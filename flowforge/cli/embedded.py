@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from flowforge.cli.samples import place_samples
 from flowforge.cli.web import WebServer
 from flowforge.cli.workers import Workers
 from flowforge.core import clock
@@ -27,7 +28,7 @@ from flowforge.projects.services import people
 from flowforge.projects.services.bootstrap import Bootstrap, ensure_bootstrap
 from flowforge.steps.scratch import clear_scratch
 from flowforge.workers.services import record_all_dead
-from workflows.services.gallery import install_gallery
+from workflows.services.installing import install_gallery
 
 START_SECONDS = 30.0
 STOP_GRACE_SECONDS = 3.0  # a person waits at the other end of Ctrl-C
@@ -63,6 +64,7 @@ class Embedded:
         migrate()
         access = ensure_access()
         install_gallery(project_id=access.project_id)
+        place_samples(settings.FILE_ROOTS)
         maintenance.expire_all_leases(clock.now())  # the lock says that whoever held one is dead
         record_all_dead(now=clock.now())
         clear_scratch(settings.HOME)

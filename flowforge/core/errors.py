@@ -98,6 +98,10 @@ class UnsupportedMediaType(FlowForgeError):
     code, status, title = "unsupported_media_type", 415, "Unsupported media type"
 
 
+class RangeNotSatisfiable(FlowForgeError):
+    code, status, title = "range_not_satisfiable", 416, "Range not satisfiable"
+
+
 class InvalidBody(FlowForgeError):
     """Well-formed, but wrong: every fault is named."""
 

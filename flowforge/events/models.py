@@ -15,9 +15,10 @@ class Event(Row):
     source = models.CharField(max_length=120)  # `key:<id>`, `user:<id>`, `step:<id>`: who published it
     dedupe_key = models.CharField(max_length=300, null=True)  # noqa: DJ001  null is "no key": any number of them
 
-    # --- whom it has woken: written by whoever matches it with waiting steps
+    # --- whom it has woken: written by whoever matches it with waiting steps and triggers
     matched_at = models.DateTimeField(null=True)  # when it had been held against all that waited
-    matched_count = models.PositiveIntegerField(default=0)
+    matched_count = models.PositiveIntegerField(default=0)  # steps that it has ended
+    started_count = models.PositiveIntegerField(default=0, db_default=0)  # runs that event triggers have started of it
 
     class Meta(Row.Meta):
         constraints = [models.UniqueConstraint(fields=["project_id", "dedupe_key"], name="event_once")]

@@ -69,6 +69,13 @@ def matches(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
+def is_published_pattern(pattern: str) -> bool:
+    """Can an event that is published in a project ever match it? Transitions of runs are told, not published."""
+    if not is_reserved_event(pattern):
+        return True
+    return any(matches(pattern, name) for name in PUBLISHED)
+
+
 def is_known_pattern(pattern: str) -> bool:
     """Can anything ever match it? A name in a reserved namespace has to be one of ours."""
     if not pattern.endswith("*") and not is_reserved_event(pattern):
@@ -160,3 +167,6 @@ TOLD: Final[Mapping[str, Told]] = {
     },
 }
 """Every event of ours that can be subscribed to, by name. Those that projects publish are beside it."""
+
+PUBLISHED: Final = (ALERT_TRIGGERED, CREDENTIAL_EXPIRED, SUBSCRIPTION_DISABLED)
+"""Those of ours that are published in their project as its own events are: `wait_event` and triggers hear them."""

@@ -69,12 +69,15 @@ def _store(event: Event, window: timedelta | None) -> Recorded:
     raise RuntimeError("an event's dedupe key keeps changing hands")
 
 
-def note_matched(*, event: Event, count: int) -> None:
-    """The event has been held against all that waited, and has woken `count` of them."""
+def note_matched(*, event: Event, count: int, started: int = 0) -> None:
+    """It has been held against all that heard it: it has ended `count` more steps, and started so many runs in all."""
     now = clock.now()
-    Event.objects.filter(id=event.id).update(matched_at=now, matched_count=F("matched_count") + count)
+    Event.objects.filter(id=event.id).update(
+        matched_at=now, matched_count=F("matched_count") + count, started_count=started
+    )
     event.matched_at = now
     event.matched_count += count
+    event.started_count = started
 
 
 def events_since(*, project_id: uuid.UUID, name: str, since: datetime, until: datetime, limit: int) -> list[Event]:

@@ -39,6 +39,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Failures", "report", "runs.failuregroup"),
                     _page("Workflows", "account_tree", "workflows.workflow"),
                     _page("Schedules", "event_repeat", "schedules.schedule"),
+                    _page("Event triggers", "sensors", "triggers.eventtrigger"),
                     _page("Alerts", "notifications", "alerts.alert"),
                     _page("Backfills", "history", "schedules.backfill"),
                     _page("Trigger decisions", "rule", "workflows.triggerdecision"),

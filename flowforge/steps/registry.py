@@ -12,6 +12,7 @@ from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
 from flowforge.core.pointers import tokens
 from flowforge.steps.approval import Approval
 from flowforge.steps.base import StepType
+from flowforge.steps.ci.step import Ci
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.emit import Emit
@@ -21,6 +22,7 @@ from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
 from flowforge.steps.llm.step import Llm
 from flowforge.steps.map import Map
+from flowforge.steps.ml.step import MlTraining
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
@@ -30,6 +32,7 @@ from flowforge.steps.workflow import Workflow
 ENTRY_POINTS: Final = "flowforge.steps"
 BUILT_IN: Final[tuple[StepType, ...]] = (
     Approval(),
+    Ci(),
     Condition(),
     Delay(),
     Emit(),
@@ -38,6 +41,7 @@ BUILT_IN: Final[tuple[StepType, ...]] = (
     Http(),
     Llm(),
     Map(),
+    MlTraining(),
     Python(),
     Switch(),
     Transform(),

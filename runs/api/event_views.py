@@ -20,9 +20,9 @@ from flowforge.projects.selectors import resolve_project
 from runs.api import outside_docs as docs
 from runs.api.serializers import PublishBody
 from runs.api.views import READ, WRITE
-from runs.constants import MAX_UNCLEAR_SHOWN
+from runs.constants import MAX_STARTED_SHOWN, MAX_UNCLEAR_SHOWN
 from runs.services import match_recorded
-from runs.services.event_ledger import TRIGGER
+from runs.services.event_ledger import TRIGGER, runs_started_by
 from runs.services.publishing import Publication
 from workflows.decisions import decisions_of, show
 
@@ -79,7 +79,8 @@ class EventViewSet(SteeringViews):
             {"run_id": each.run_id, "step_id": each.step_id, "code": each.code, "message": each.message}
             for each in done.unclear[:MAX_UNCLEAR_SHOWN]
         ]
-        shown = _shown(done.event) | {"unclear": unclear}
+        runs = runs_started_by(done.event, MAX_STARTED_SHOWN) if done.event.started_count else []
+        shown = _shown(done.event) | {"unclear": unclear, "run_ids": runs}
         return self.accepted(shown, f"/v1/events/{done.event.id}") if done.created else self.ok(shown)
 
 
@@ -92,5 +93,6 @@ def _shown(event: Event) -> dict[str, Json]:
         "payload": event.payload,
         "source": event.source,
         "matched": event.matched_count,
+        "started": event.started_count,
         "created_at": event.created_at,
     }

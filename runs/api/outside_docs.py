@@ -39,6 +39,7 @@ _EVENT: Final = {
     "payload": {"order": "A-17"},
     "source": "key:01981f5e-0000-7000-8000-000000000003",
     "matched": 1,
+    "started": 1,
     "created_at": AT,
 }
 
@@ -117,6 +118,7 @@ PUBLISH: Final[Operation] = {
     "summary": "Publish an event",
     "description": (
         "Ends the `wait_event` steps of the project that wait for it and whose `match` holds; `matched` counts them. "
+        "Starts a run for each event trigger that asks for it; `started` counts them, `run_ids` names the first 100. "
         "What was published before a step began to wait doesn't count for it. `unclear` names steps whose `match` "
         "could not be evaluated: they wait on. The same `dedupe_key` within 24 hours gets the event that it has (200)."
     ),
@@ -124,8 +126,8 @@ PUBLISH: Final[Operation] = {
     "responses": {202: PublishedShown, 200: PublishedShown},
     "examples": [
         asked({"event": "order.paid", "payload": {"order": "A-17"}, "dedupe_key": "payment-4711"}),
-        given({**_EVENT, "unclear": []}, "202"),
-        given({**_EVENT, "unclear": []}),
+        given({**_EVENT, "unclear": [], "run_ids": [RUN]}, "202"),
+        given({**_EVENT, "unclear": [], "run_ids": [RUN]}),
     ],
 }
 RETRIEVE_EVENT: Final[Operation] = {
@@ -139,8 +141,9 @@ EVENT_DECISIONS: Final[Operation] = {
     "operation_id": "events_decisions",
     "summary": "List what became of an event",
     "description": (
-        "Newest first: `fired` for each step that it ended, with the run; `skipped` if there was none; `coalesced` for "
-        "each time that its `dedupe_key` came again."
+        "Newest first: `fired` for each step that it ended, with the run, and for each run that a trigger started "
+        "(`triggered`); `rejected` and `coalesced` where a trigger came to that; `skipped` if nothing came of it; "
+        "`coalesced` with `same_key` also for each time that its `dedupe_key` came again."
     ),
     "responses": DecisionShown(many=True),
     "examples": [given(_DECIDED)],

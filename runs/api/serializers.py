@@ -334,6 +334,7 @@ class ProjectEventShown(serializers.Serializer[Any]):
         help_text="Who published it: `key:<id>`, `user:<id>` or `step:<id>`."
     )
     matched = serializers.IntegerField(help_text="How many waiting steps it has ended so far.")
+    started = serializers.IntegerField(help_text="How many runs event triggers have started of it so far.")
     created_at = serializers.DateTimeField()
 
 
@@ -341,3 +342,4 @@ class PublishedShown(ProjectEventShown):
     """An event that was just published."""
 
     unclear = UnclearShown(many=True, help_text="The first 20.")
+    run_ids = serializers.ListField(child=serializers.UUIDField(), help_text="The first 100 runs that it has started.")

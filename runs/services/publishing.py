@@ -1,6 +1,7 @@
-"""Publishing project events, and waking the steps that wait for them.
+"""Publishing project events, waking the steps that wait for them, and starting what triggers ask for.
 
-An event is stored first, then held against the steps that wait for its name. A step waits from the moment at which it
+An event is stored first, then held against the steps that wait for its name, then against the triggers that ask for it
+(event_starts). A step waits from the moment at which it
 says so (`started_at`); what was published before doesn't count. Each step takes one event, the first whose `match`
 holds; an event may end any number of steps.
 """
@@ -35,6 +36,7 @@ from flowforge.steps.base import Completed
 from flowforge.steps.wait_event import PREFIX
 from runs.models import Run, StepRun
 from runs.services import event_ledger
+from runs.services.event_starts import start_triggered
 from runs.services.outside import resolve_step
 from runs.waits import OLDEST_FIRST, waiting_steps
 
@@ -87,7 +89,7 @@ def publish_event(
     dedupe_key: str | None = None,
     window: timedelta | None = DEDUPE_WINDOW,
 ) -> Publication:
-    """Store an event and end the steps that it matches. Not within a transaction: it may have many runs to wake."""
+    """Store an event, end the steps and start the runs that it is for. Not within a transaction: they may be many."""
     recorded = record_event(
         project_id=project_id, name=name, payload=payload, source=source, dedupe_key=dedupe_key, window=window
     )
@@ -103,7 +105,7 @@ def match_recorded(recorded: Recorded) -> Publication:
 
 
 def match_event(*, event: Event, created: bool) -> Publication:
-    """Hold an event that is stored against all that waits for it, unless that has been done.
+    """Hold an event that is stored against all that hears it, unless that has been done.
 
     One that is not `created` here lost its publisher on the way, or has it still at work: steps that began to wait
     after it are left alone.
@@ -120,10 +122,11 @@ def match_event(*, event: Event, created: bool) -> Publication:
                 matched += _offer(event, listener, inputs.get(listener.run_id))
             except ExpressionError as error:
                 unclear.append(_unclear(listener, error))
+    begun = start_triggered(event=event, again=not created)
     with transaction.atomic():
-        note_matched(event=event, count=matched)
+        note_matched(event=event, count=matched, started=begun.started)
         if not matched:
-            event_ledger.note_skipped(event, waited=waited, unclear=len(unclear))
+            event_ledger.note_skipped(event, waited=waited + begun.heard, unclear=len(unclear))
     return Publication(event=event, created=created, matched=event.matched_count, unclear=unclear)
 
 

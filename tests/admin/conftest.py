@@ -14,6 +14,7 @@ from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
 from tests import factories
@@ -45,6 +46,7 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
         """Every page of the admin that staff may look at, by a name."""
@@ -65,6 +67,7 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
         for name, row in rows.items():
@@ -110,6 +113,10 @@ def world(db: None) -> World:
         backfill=factories.make_backfill(schedule=schedule),
         decision=decision,
         alert=Alert.objects.create(project=project, workflow=workflow, name=EVIL, metric="no_run", error=EVIL),
+        event_trigger=EventTrigger.objects.create(
+            project=project, workflow=workflow, name=EVIL, event=EVIL[:100], match=EVIL, input_mapping={EVIL: EVIL},
+            dedupe=EVIL,
+        ),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         webhook=webhook,
         call=Call.objects.create(

@@ -32,6 +32,8 @@ QUERIES = {  # at most, session and person among them
     "workers/worker page": 4,
     "alerts/alert list": 5,
     "alerts/alert page": 6,
+    "triggers/eventtrigger list": 5,
+    "triggers/eventtrigger page": 11,
     "credentials/credential list": 5,
     "credentials/credential page": 5,
     "schedules/schedule list": 5,

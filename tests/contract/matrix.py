@@ -11,10 +11,12 @@ from typing import Any, Final
 from django.urls import get_resolver
 
 from flowforge.alerts.models import Alert
+from flowforge.assets.models import Asset, AssetVersion
 from flowforge.credentials.models import Credential
 from flowforge.events.models import Event
 from flowforge.projects.models import ApiKey, Membership, Project
 from flowforge.schedules.models import Backfill, Schedule
+from flowforge.triggers.models import EventTrigger
 from runs.models import FailureGroup, Run, StepRun
 from tests import factories
 from tests.support.api import Answer, ApiClient
@@ -27,6 +29,7 @@ ANY: Final = ""  # whoever has valid credentials
 
 DEFINITION: Final = {"nodes": [], "edges": []}
 _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
+_NEW_ASSET: Final = {"type": "dataset", "label": "new", "content": "a,b"}
 _NEW_CREDENTIAL: Final = {"name": "new", "type": "token", "data": {"token": "a token of tests"}}
 _NEW_SCHEDULE: Final = {"name": "new", "workflow_id": "{workflow}", "cron": "@daily"}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
@@ -34,7 +37,7 @@ _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 ID_NAMES: Final = (
     *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
-    *("webhook", "call", "subscription", "delivery", "credential", "alert"),
+    *("webhook", "call", "subscription", "delivery", "credential", "alert", "trigger", "asset"),
 )
 
 
@@ -70,6 +73,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/projects/{project}:thaw": Operation(scope="runs:write", body={}),
     **_reads(
         "workflows:read",
+        "/v1/gallery",
+        "/v1/gallery/{slug}",
         "/v1/step-types",
         "/v1/workflows",
         "/v1/projects/{project}/workflows",
@@ -86,6 +91,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/workflows:import": Operation(
         scope="workflows:write", body={"definitions": [{"name": "imported", "definition": DEFINITION}]}
     ),
+    "POST /v1/gallery/{slug}:install": Operation(scope="workflows:write", body={}),
     "PUT /v1/workflows/{workflow}": Operation(scope="workflows:write", body=_NEW_WORKFLOW),
     "PATCH /v1/workflows/{workflow}": Operation(scope="workflows:write", body={"description": "other"}),
     "DELETE /v1/workflows/{workflow}": Operation(scope="workflows:write"),
@@ -159,6 +165,30 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/alerts": Operation(scope="alerts:write", body={"name": "new", "metric": "no_run"}),
     "PATCH /v1/alerts/{alert}": Operation(scope="alerts:write", body={"name": "other"}),
     "DELETE /v1/alerts/{alert}": Operation(scope="alerts:write"),
+    **_reads(
+        "assets:read",
+        "/v1/assets",
+        "/v1/projects/{project}/assets",
+        "/v1/assets/{asset}",
+        "/v1/assets/{asset}/content",
+        "/v1/assets/{asset}/versions",
+    ),
+    "POST /v1/assets": Operation(scope="assets:write", body=_NEW_ASSET),
+    "POST /v1/projects/{project}/assets": Operation(scope="assets:write", body=_NEW_ASSET),
+    "PATCH /v1/assets/{asset}": Operation(scope="assets:write", body={"label": "other"}),
+    "DELETE /v1/assets/{asset}": Operation(scope="assets:write"),
+    "POST /v1/assets/{asset}:render": Operation(scope="assets:read", body={"variables": {"name": "Ada"}}),
+    "POST /v1/assets/{asset}/content": Operation(scope="assets:write", body={"content": "Other."}),
+    "PUT /v1/assets/{asset}/content": Operation(scope="assets:write", body={"content": "Another."}),
+    **_reads(
+        *("webhooks:read", "/v1/event-triggers", "/v1/event-triggers/{trigger}"),
+        "/v1/event-triggers/{trigger}/decisions",
+    ),
+    "POST /v1/event-triggers": Operation(
+        scope="webhooks:write", body={"name": "new", "workflow_id": "{workflow}", "event": "order.paid"}
+    ),
+    "PATCH /v1/event-triggers/{trigger}": Operation(scope="webhooks:write", body={"name": "other"}),
+    "DELETE /v1/event-triggers/{trigger}": Operation(scope="webhooks:write"),
     **_reads("credentials:read", "/v1/credentials", "/v1/credentials/{credential}"),
     "POST /v1/credentials": Operation(scope="credentials:write", body=_NEW_CREDENTIAL),
     "PATCH /v1/credentials/{credential}": Operation(scope="credentials:write", body={"hosts": []}),
@@ -192,8 +222,11 @@ WITH_IDS: Final = sorted(name for name in CLOSED if re.search(rf"\{{({'|'.join(I
 NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/alerts",
     "POST /v1/api-keys",
+    "POST /v1/assets",
     "POST /v1/credentials",
+    "POST /v1/event-triggers",
     "POST /v1/events",
+    "POST /v1/gallery/{slug}:install",
     "POST /v1/subscriptions",
     "POST /v1/webhooks",
     "POST /v1/workflows",
@@ -211,7 +244,7 @@ class Place:
     def call(self, name: str) -> tuple[str, str]:
         """(method, path) of an operation upon these rows."""
         method, _, path = name.partition(" ")
-        return method, path.format(code="invalid", number=1, **self.ids)
+        return method, path.format(code="invalid", number=1, slug="order-review", **self.ids)
 
     def body(self, name: str) -> dict[str, Any] | None:
         """The good body of an operation; an id that one names in braces is of these rows."""
@@ -235,13 +268,15 @@ def make_place(project: Project) -> Place:
     webhook = Webhook.objects.create(project=project, workflow=workflow, name="hook")
     received = Call.objects.create(webhook=webhook, decision="fired", body=b"{}", content_type="application/json")
     credential = factories.make_credential(project=project)
+    asset = factories.make_asset(project=project, type="prompt", content=b"Greet {{ name }}.")
     alert = Alert.objects.create(project=project, workflow=workflow, name="alert", metric="no_run")
+    trigger = EventTrigger.objects.create(project=project, workflow=workflow, name="trigger", event="order.paid")
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
     work = (project, workflow, run, step, key, failure, event, schedule, backfill)
-    rows = (*work, webhook, received, subscription, delivery, credential, alert)
+    rows = (*work, webhook, received, subscription, delivery, credential, alert, trigger, asset)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -268,6 +303,9 @@ def snapshot(project_id: str) -> list:
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
         list(Alert.objects.filter(**owned).order_by("pk").values()),
+        list(Asset.objects.filter(**owned).order_by("pk").values()),
+        list(AssetVersion.objects.filter(**owned).order_by("pk").values()),
+        list(EventTrigger.objects.filter(**owned).order_by("pk").values()),
         list(Credential.objects.filter(**owned).order_by("pk").values()),
         list(Call.objects.filter(webhook__project_id=project_id).order_by("pk").values()),
         list(Subscription.objects.filter(**owned).order_by("pk").values()),

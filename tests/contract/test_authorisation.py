@@ -34,8 +34,17 @@ READS = {
     "webhooks:read",
     "credentials:read",
     "alerts:read",
+    "assets:read",
 }
-EDITS = {"runs:write", "workflows:write", "schedules:write", "webhooks:write", "credentials:write", "alerts:write"}
+EDITS = {
+    "runs:write",
+    "workflows:write",
+    "schedules:write",
+    "webhooks:write",
+    "credentials:write",
+    "alerts:write",
+    "assets:write",
+}
 ROLES = {  # of the scopes that the table names
     "viewer": READS - {"credentials:read"},
     "operator": READS | {"runs:write"},

@@ -12,8 +12,11 @@ from flowforge.engine.store.rows import StepRow
 from flowforge.events.models import Event
 from flowforge.events.services import record_event
 from flowforge.projects.models import Project
+from runs.models import Run
 from runs.services import publishing
+from runs.services.lineage import MAX_DEPTH
 from runs.services.publishing import Publication, publish_event, resume_matching
+from tests import factories
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.clock import FrozenClock
 from workflows.models import TriggerDecision
@@ -270,6 +273,25 @@ def test_clients_cannot_take_a_steps_key(flow: MakeFlow, publish: Publish) -> No
     publish(dedupe_key=f"api:ff-{run.pk}-1")
     made.drain()
     assert Event.objects.filter(source__startswith="step:").count() == 1
+
+
+def test_what_a_run_publishes_starts_runs_one_deeper(flow: MakeFlow) -> None:
+    made = flow(nodes=[emit(payload={"n": 1})])
+    other = factories.make_workflow(project=made.workflow.project)
+    factories.make_event_trigger(workflow=other, event="paid")
+    run = made.run()
+    started = Run.objects.get(workflow=other)
+    assert (started.depth, started.trace_id, started.inputs) == (1, run.trace_id, {"n": 1})
+
+
+def test_what_starts_itself_without_end_is_stopped(flow: MakeFlow) -> None:
+    made = flow(nodes=[emit()])
+    factories.make_event_trigger(workflow=made.workflow, event="paid")
+    made.run()
+    made.drain()
+    assert sorted(Run.objects.values_list("depth", flat=True)) == list(range(MAX_DEPTH + 1))
+    refused = TriggerDecision.objects.filter(trigger_type="event_trigger", decision="rejected")
+    assert list(refused.values_list("reason", flat=True)) == ["too_deep"]
 
 
 def test_listening_is_over_once_it_is_resolved() -> None:

@@ -19,6 +19,7 @@ from flowforge.core import clock, json
 from flowforge.core.errors import Conflict, FlowForgeError, IdempotencyKeyReused, InvalidBody, Unavailable
 from flowforge.core.json import Json
 from flowforge.core.recent import Recent
+from flowforge.kernel.trigger_rules import Unwanted, Wanted
 from flowforge.operating.selectors import require_engine
 from runs.services import Started, Trigger, start_run
 from webhooks import constants, rules
@@ -154,8 +155,8 @@ def _take(
         scope = incoming.scope(webhook.signature_scheme)
         call.event = scope["event"]
         challenge = _challenge(webhook, scope["payload"])
-        wanted = rules.apply(webhook, scope) if challenge is None else rules.Unwanted(reason="challenge")
-        if isinstance(wanted, rules.Unwanted):
+        wanted = rules.apply(webhook, scope) if challenge is None else Unwanted(reason="challenge")
+        if isinstance(wanted, Unwanted):
             call.decision, call.reason, call.detail = constants.SKIPPED, wanted.reason, wanted.detail
             call.save(force_insert=True)
             return Receipt(call=call, challenge=challenge)
@@ -180,7 +181,7 @@ def _challenge(webhook: Webhook, payload: Json) -> str | None:
     return challenge if payload.get("type") == "url_verification" and isinstance(challenge, str) else None
 
 
-def _start(webhook: Webhook, wanted: rules.Wanted, *, dedupe_key: str | None, version: int | None) -> Started:
+def _start(webhook: Webhook, wanted: Wanted, *, dedupe_key: str | None, version: int | None) -> Started:
     return start_run(
         workflow=webhook.workflow,
         inputs=wanted.inputs,

@@ -109,6 +109,13 @@ class DuplicateBody(StrictSerializer):
     project_id = serializers.UUIDField(required=False, help_text="Where the copy goes; its own project by default.")
 
 
+class InstallBody(StrictSerializer):
+    project_id = serializers.UUIDField(required=False, help_text="Needed where the caller has several projects.")
+    name = serializers.CharField(
+        required=False, max_length=MAX_NAME_LENGTH, help_text="The slug, with a number if that is taken."
+    )
+
+
 # --- answers, for the OpenAPI document ----------------------------------------------------------------------------
 
 
@@ -218,3 +225,33 @@ class StepTypeShown(serializers.Serializer[Any]):
     config_schema = ObjectField(help_text="JSON Schema 2020-12 of a node's `config`.")
     output_schema = ObjectField(help_text="JSON Schema 2020-12 of what the step gives.")
     allowed = serializers.BooleanField(allow_null=True, help_text="In the project; null where none is meant.")
+
+
+class NeedShown(serializers.Serializer[Any]):
+    """What a workflow of the gallery wants beside a fresh installation."""
+
+    kind = serializers.ChoiceField(choices=("credential", "isolation", "program", "provider", "target"))
+    detail = serializers.CharField()
+
+
+class GalleryRowShown(serializers.Serializer[Any]):
+    """A workflow of the gallery as the list shows it."""
+
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    step_types = serializers.ListField(
+        child=serializers.CharField(), help_text="What a project has to allow; with those of what it installs."
+    )
+    needs = NeedShown(many=True)
+    installs = serializers.ListField(child=serializers.CharField(), help_text="Slugs of the workflows that it starts.")
+
+
+class GalleryItemShown(GalleryRowShown):
+    """A workflow of the gallery."""
+
+    example = ObjectField(help_text="Inputs to try it with; its defaults do as well.")
+    triggers = ObjectField(help_text="`schedule`, `webhook`, `event`: bodies that would make one that suits it.")
+    mermaid = serializers.CharField(help_text="The picture, as Mermaid text.")
+    definition = DefinitionSerializer()

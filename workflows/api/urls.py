@@ -4,6 +4,7 @@ from django.urls import path
 
 from workflows.api.file_views import FileViewSet, StepTypeViewSet, ValidateViewSet
 from workflows.api.freeze_views import FreezeViewSet
+from workflows.api.gallery_views import GalleryViewSet
 from workflows.api.graph_views import GraphViewSet
 from workflows.api.parsers import IMPORT_PARSERS
 from workflows.api.version_views import VersionViewSet
@@ -29,5 +30,8 @@ urlpatterns = [
     path(f"{_ONE}/versions/<int:number>", VersionViewSet.as_view({"get": "retrieve"}), name="workflow-version"),
     path(f"{_ONE}/graph", GraphViewSet.as_view({"get": "graph"}), name="workflow-graph"),
     path(f"{_ONE}/export", FileViewSet.as_view({"get": "export"}), name="workflow-export"),
+    path("gallery", GalleryViewSet.as_view({"get": "list"}), name="gallery"),
+    path("gallery/<slug:slug>", GalleryViewSet.as_view({"get": "retrieve"}), name="gallery-item"),
+    path("gallery/<slug:slug>:install", GalleryViewSet.as_view({"post": "install"}), name="gallery-install"),
     path("step-types", StepTypeViewSet.as_view({"get": "list"}), name="step-types"),
 ]

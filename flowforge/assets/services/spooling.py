@@ -60,11 +60,17 @@ def spool() -> Iterator[Spool]:
     """A file for the length of the block."""
     folder = _folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    opened = Spool(folder / secrets.token_hex(16), settings.MAX_UPLOAD_BYTES)
+    opened = Spool(folder / secrets.token_hex(16), limit())
     try:
         yield opened
     finally:
         opened.close()
+
+
+def limit() -> int:
+    """How many bytes a content may have."""
+    found: int = settings.MAX_UPLOAD_BYTES
+    return found
 
 
 def pieces_of(source: Path) -> Iterator[bytes]:

@@ -35,4 +35,4 @@ def translated(context: Context) -> Iterator[None]:
     except EgressError as error:
         raise DataFailure(error.code, str(error), retryable=error.retryable) from None
     except NotAvailable as error:
-        raise DataFailure("asset_unavailable", str(error)) from None
+        raise DataFailure("asset_unavailable", str(error), retryable=error.retryable) from None

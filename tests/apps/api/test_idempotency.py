@@ -69,7 +69,7 @@ def hashed(raw: bytes) -> str:
         def get_full_path(self) -> str:
             return "/v1/things"
 
-    return idempotency._request_hash(Request())
+    return idempotency._request_hash(Request(), Request.body)
 
 
 def test_it_rejects_a_second_call_while_the_first_is_running(writer):

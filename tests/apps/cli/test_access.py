@@ -8,10 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from flowforge.cli.embedded import Access, StartFailed, ensure_access
+from flowforge.cli.samples import place_samples
 from flowforge.projects.models import ApiKey
 from flowforge.projects.services import keys, people
 from tests.support.api import ApiClient
 from workflows.models import Workflow
+from workflows.services.gallery import slugs
 
 pytestmark = pytest.mark.django_db
 
@@ -72,10 +74,21 @@ def test_a_revoked_key_is_followed_by_a_fresh_one() -> None:
     assert works(again)
 
 
-def test_bootstrap_brings_the_gallery(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bootstrap_brings_the_gallery(capsys: pytest.CaptureFixture[str], settings: Any, home: Path) -> None:
+    settings.FILE_ROOTS = [home / "files"]
     call_command("bootstrap")
     call_command("bootstrap")
     printed = capsys.readouterr().out.splitlines()
     assert printed[:2] == printed[2:]
     assert printed[0] == f"key     {ensure_access().api_key}"
-    assert Workflow.objects.count() == 3
+    assert sorted(Workflow.objects.values_list("name", flat=True)) == slugs()
+    assert (home / "files" / "samples" / "orders.csv").read_text().startswith("order,day,customer")
+
+
+def test_samples_that_are_there_stay_as_they_are(home: Path) -> None:
+    changed, removed, *_ = place_samples([home / "files"])
+    changed.write_text("mine")
+    removed.unlink()
+    assert place_samples([home / "files"]) == [removed]
+    assert changed.read_text() == "mine"
+    assert place_samples([]) == []
