@@ -12,6 +12,7 @@ from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
 from flowforge.core.pointers import tokens
 from flowforge.steps.approval import Approval
 from flowforge.steps.base import StepType
+from flowforge.steps.ci.step import Ci
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.emit import Emit
@@ -30,6 +31,7 @@ from flowforge.steps.workflow import Workflow
 ENTRY_POINTS: Final = "flowforge.steps"
 BUILT_IN: Final[tuple[StepType, ...]] = (
     Approval(),
+    Ci(),
     Condition(),
     Delay(),
     Emit(),

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from flowforge.core.jsonschema import compile_schema
 from flowforge.core.redaction import Redactor
 from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
 from flowforge.steps.registry import default_registry
+from tests.support import git_server
 from tests.support.datasets import shipped
+from tests.support.git_server import GitServer
 from tests.support.http_stub import HttpStub
 from tests.support.steps import Attempt, Tokens
 
@@ -24,6 +26,7 @@ CANARY = "canary-5f3a9c"
 BUSY = "def main(**inputs):\n    print('busy', flush=True)\n    while True:\n        pass\n"
 
 Config = dict[str, Any]
+REPOSITORY: GitServer  # of the module
 # the address of a web server of the test, and how to make that hold its answer back
 MakeConfig = Callable[[HttpStub], Config]
 
@@ -70,6 +73,12 @@ def refusing_model(stub: HttpStub) -> Config:
 def refused(stub: HttpStub) -> Config:
     stub.reply(500, text=f"denied to {CANARY}")
     return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
+
+
+def checkout(stub: HttpStub, script: str = "true", **fields: Any) -> Config:
+    """The stub's own answers are of no use to git: it is sent to the repository of the module."""
+    assert stub.url
+    return {"repo_url": REPOSITORY.url("app"), "command": script, **fields}
 
 
 def dataset(stub: HttpStub) -> Config:
@@ -179,6 +188,20 @@ CASES: dict[str, Case] = {
             "stdin": CANARY,
         },
     ),
+    "ci": Case(
+        good=lambda stub: checkout(stub, "cat file", artifacts=["file"], environment="test"),
+        bad={
+            "/repo_url": {"repo_url": "ext::sh -c id", "command": "true"},
+            "/branch": {"repo_url": "https://a/b", "command": "true", "branch": "--upload-pack=id"},
+            "/command": {"repo_url": "https://a/b", "command": "echo {{ inputs.x }}"},
+            "/artifacts/0": {"repo_url": "https://a/b", "command": "true", "artifacts": ["/etc/passwd"]},
+        },
+        failing=(lambda stub: checkout(stub, "exit 3"), "exit_code"),
+        endless=lambda stub: checkout(stub, "trap '' TERM; echo busy; while :; do sleep 600; done"),
+        secret=lambda stub: checkout(
+            stub, "echo $TOKEN; cat .git/config; exit 1", environment={"TOKEN": CANARY}, credential="key"
+        ),
+    ),
     "ml_training": Case(
         good=dataset,
         bad={
@@ -206,6 +229,17 @@ CASES: dict[str, Case] = {
 
 pytestmark = pytest.mark.processes
 
+
+@pytest.fixture(scope="module", autouse=True)
+def _repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A repository with one file, `file`, for what fetches."""
+    with git_server.serve(tmp_path_factory.mktemp("repositories")) as server:
+        server.repository("app", {"file": "x"})
+        global REPOSITORY
+        REPOSITORY = server
+        yield
+
+
 TYPES = {step_type.name: step_type for step_type in default_registry().all()}
 with_effects = pytest.mark.parametrize(
     "step_type", [name for name, step_type in TYPES.items() if step_type.kind == "effect"], indirect=True
@@ -230,7 +264,7 @@ def case(step_type: StepType) -> Case:
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path, credentials=Tokens(CANARY))
+    return Attempt(home=tmp_path, file_roots=[tmp_path / "files"], credentials=Tokens(CANARY))
 
 
 def faults(step_type: StepType, config: Config) -> list[str]:
