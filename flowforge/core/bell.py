@@ -63,23 +63,23 @@ def drive_now(*run_ids: uuid.UUID) -> None:
         _send(DRIVE, [str(run_id) for run_id in run_ids[first : first + RUNS_IN_A_HINT]], CONTROL_QUEUE)
 
 
-def drive_overdue(run_id: uuid.UUID, *, first: bool = False) -> None:
-    """Hint a run whose moment has passed: for the sweep.
+def drive_overdue(*run_ids: uuid.UUID, first: bool = False) -> None:
+    """Hint runs whose moment has passed: for the sweep.
 
-    Perhaps it was hinted and nobody came. So this process answers by itself if it can, and so it does with one hint of
-    the run's steps: runs end though the broker may carry nothing at all. `first`: it is under way, somebody may have
-    died over it, and it must not stand in line behind those that are yet to begin.
+    Perhaps they were hinted and nobody came. So this process answers by itself if it can, and so it does with one hint
+    of each run's steps: runs end though the broker may carry nothing at all. `first`: they are under way, somebody may
+    have died over them, and they must not stand in line behind those that are yet to begin.
     """
-    note_overdue(run_id)
-    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE, first):
-        drive_now(run_id)
+    note_overdue(*run_ids)
+    drive_now(*(run_id for run_id in run_ids if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE, first)))
 
 
-def note_overdue(run_id: uuid.UUID) -> None:
-    """Nobody has come for this run, or for its steps: what is hinted of it from now on, this process may answer."""
+def note_overdue(*run_ids: uuid.UUID) -> None:
+    """Nobody has come for these, or for their steps: what is hinted of them from now on, this process may answer."""
     with _overdue_lock:
-        _overdue[run_id] = None
-        _overdue.move_to_end(run_id)
+        for run_id in run_ids:
+            _overdue[run_id] = None
+            _overdue.move_to_end(run_id)
         while len(_overdue) > _OVERDUE_KEPT:
             _overdue.popitem(last=False)
 

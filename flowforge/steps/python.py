@@ -3,15 +3,17 @@
 import ast
 import json as stdlib_json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
+from flowforge.core.jsonschema import compile_schema
 from flowforge.steps import python_runner
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
 from flowforge.steps.process import Limits, ProcessResult, run_process
+from flowforge.steps.python_signature import MAIN, Main, coerced, faults_of_inputs, inputs_schema
 from flowforge.steps.scratch import scratch_directory
 from flowforge.steps.values import holds_expression
 
@@ -19,7 +21,7 @@ MAX_RESULT_BYTES: Final = 1024 * 1024  # no step keeps a larger output
 
 
 class Python(BaseStep):
-    """Calls `main(**inputs)` of the given code; its output is what that returns."""
+    """Calls `main(**inputs)` of the given code; its output is what that returns. `async def main` will do."""
 
     name: ClassVar[str] = "python"
     title: ClassVar[str] = "Python"
@@ -36,11 +38,17 @@ class Python(BaseStep):
             "code": {
                 "type": "string",
                 "title": "Code",
-                "description": "Defines `def main(**inputs)`. The standard library and the packages installed beside "
-                "the worker can be imported.",
-                "examples": ["def main(numbers):\n    return {'sum': sum(numbers)}\n"],
+                "description": "Defines `def main(…)`, with the inputs as its arguments. The standard library and the "
+                "packages installed beside the worker can be imported.",
+                "examples": [
+                    "def main(numbers: list[float], digits: int = 2):\n    return round(sum(numbers), digits)\n"
+                ],
             },
-            "inputs": {"type": "object", "title": "Inputs", "description": "The arguments of main, by name."},
+            "inputs": {
+                "type": "object",
+                "title": "Inputs",
+                "description": "The arguments of main, by name; checked against its annotations.",
+            },
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {"description": "What main returns."}
@@ -51,30 +59,56 @@ class Python(BaseStep):
             detail = "code holds no expressions ({{ … }}); pass values as inputs"
             return [Fault(pointer="/code", code="expression_in_code", detail=detail)]
         try:
-            tree = compile(config["code"], python_runner.FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+            tree = _parsed(config["code"])
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return [Fault(pointer="/code", code="syntax_error", detail=_describe(error))]
         if not _defines_main(tree):
             return [Fault(pointer="/code", code="no_main", detail="the code has to define `def main(**inputs)`")]
-        return []
+        schema = inputs_schema(tree)
+        return [] if schema is None else faults_of_inputs(schema, config.get("inputs", {}))
 
     def run(self, context: Context) -> Outcome:
-        request = {"code": context.config["code"], "inputs": context.config.get("inputs", {})}
-        with scratch_directory(context.settings.home) as scratch:
-            result = run_process(
-                # -I: neither the working directory nor PYTHON… variables say what is imported; -u: logs come live
-                [sys.executable, "-I", "-u", python_runner.__file__],
-                context=context,
-                scratch=scratch,
-                stdin=json.dumps(request),
-                limits=Limits(memory_bytes=context.settings.process_memory_bytes),
-                max_result_bytes=MAX_RESULT_BYTES,
-            )
-        return _outcome(result)
+        inputs = context.config.get("inputs", {})
+        try:
+            schema = inputs_schema(_parsed(context.config["code"]))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return Failed(code="invalid_config", message=_describe(error), retryable=False)
+        if schema is not None:
+            inputs = coerced(inputs, schema)
+            faults = compile_schema(schema).faults(inputs)
+            if faults:
+                return _invalid_inputs(faults)
+        return _outcome(_called({"code": context.config["code"], "inputs": inputs, "schema": schema or {}}, context))
+
+
+def _called(request: Mapping[str, Any], context: Context) -> ProcessResult:
+    with scratch_directory(context.settings.home) as scratch:
+        return run_process(
+            # -I: neither the working directory nor PYTHON… variables say what is imported; -u: logs come live
+            [sys.executable, "-I", "-u", python_runner.__file__],
+            context=context,
+            scratch=scratch,
+            stdin=json.dumps(request),
+            limits=Limits(memory_bytes=context.settings.process_memory_bytes),
+            max_result_bytes=MAX_RESULT_BYTES,
+        )
+
+
+def _parsed(code: str) -> ast.Module:
+    """Raises SyntaxError, ValueError, RecursionError, MemoryError."""
+    return ast.parse(code, python_runner.FILENAME)
 
 
 def _defines_main(tree: ast.AST) -> bool:
-    return any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in ast.walk(tree))
+    return any(isinstance(node, Main) and node.name == MAIN for node in ast.walk(tree))
+
+
+def _invalid_inputs(faults: Sequence[Fault]) -> Failed:
+    found = [fault.under("/inputs") for fault in faults]
+    shown = "; ".join(f"{fault.pointer} {fault.detail}" for fault in found[:3])
+    details: dict[str, Json] = {"errors": [fault.as_dict() for fault in found]}
+    message = f"The inputs are not what main() takes: {shown}"
+    return Failed(code="invalid_inputs", message=message, retryable=False, details=details)
 
 
 def _describe(error: BaseException) -> str:

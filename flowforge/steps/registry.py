@@ -12,14 +12,17 @@ from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
 from flowforge.core.pointers import tokens
 from flowforge.steps.approval import Approval
 from flowforge.steps.base import StepType
+from flowforge.steps.ci.step import Ci
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.emit import Emit
+from flowforge.steps.etl.step import Etl
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
 from flowforge.steps.llm.step import Llm
 from flowforge.steps.map import Map
+from flowforge.steps.ml.step import MlTraining
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
@@ -29,13 +32,16 @@ from flowforge.steps.workflow import Workflow
 ENTRY_POINTS: Final = "flowforge.steps"
 BUILT_IN: Final[tuple[StepType, ...]] = (
     Approval(),
+    Ci(),
     Condition(),
     Delay(),
     Emit(),
+    Etl(),
     Generic(),
     Http(),
     Llm(),
     Map(),
+    MlTraining(),
     Python(),
     Switch(),
     Transform(),

@@ -17,6 +17,7 @@ from flowforge.schedules.models import Backfill, Schedule
 from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
+from templates_app.models import StepTemplate
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page
@@ -46,6 +47,7 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    template: StepTemplate
     event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
@@ -67,6 +69,7 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "templates_app/steptemplate": self.template,
             "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
@@ -118,6 +121,7 @@ def world(db: None) -> World:
             dedupe=EVIL,
         ),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
+        template=factories.make_template(project=project, name=EVIL, description=EVIL, config={EVIL: EVIL}),
         webhook=webhook,
         call=Call.objects.create(
             webhook=webhook, decision="rejected", reason="invalid", detail=EVIL, event=EVIL, headers={EVIL: EVIL},

@@ -1,11 +1,10 @@
-"""What every step type owes the engine, asked of each in turn. A new type is added to CASES; a test says so."""
+"""What every step type owes the engine, asked of each in turn. A new type needs a case in support/step_cases.py."""
 
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,166 +15,22 @@ from flowforge.core.jsonschema import compile_schema
 from flowforge.core.redaction import Redactor
 from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
 from flowforge.steps.registry import default_registry
+from tests.support import git_server, step_cases
 from tests.support.http_stub import HttpStub
+from tests.support.step_cases import CANARY, CASES, Case, Config
 from tests.support.steps import Attempt, Tokens
 
-CANARY = "canary-5f3a9c"
-BUSY = "def main(**inputs):\n    print('busy', flush=True)\n    while True:\n        pass\n"
-
-Config = dict[str, Any]
-# the address of a web server of the test, and how to make that hold its answer back
-MakeConfig = Callable[[HttpStub], Config]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One step type, and what to ask of it."""
-
-    good: MakeConfig
-    bad: Mapping[str, Config]  # by the pointer of the one fault
-    # of those that have effects:
-    failing: tuple[MakeConfig, str] | None = None  # a config, and the code it fails with
-    endless: MakeConfig | None = None  # runs until it is stopped; says `busy` once it runs
-    secret: MakeConfig | None = None  # holds CANARY where a secret belongs, and lets it out if anything does
-    brief: bool = False  # one short call: there is nothing to stop once it has begun
-
-
-def slow(stub: HttpStub) -> Config:
-    stub.reply(release=threading.Event())
-    return {"url": stub.url, "timeout": "60s"}
-
-
-def endless_model(stub: HttpStub) -> Config:
-    stub.reply(release=threading.Event())
-    return model(stub, max_tokens=9)
-
-
-def model(stub: HttpStub, **fields: Any) -> Config:
-    return {"provider": "openai_compatible", "base_url": stub.url, "model": "m", "prompt": "Hello?", **fields}
-
-
-def answering_model(stub: HttpStub) -> Config:
-    chunk = {"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}
-    events = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
-    stub.reply(text=events, headers={"Content-Type": "text/event-stream"})
-    return model(stub)
-
-
-def refusing_model(stub: HttpStub) -> Config:
-    stub.reply(401, json={"error": {"message": f"wrong key: {CANARY}"}})
-    return model(stub, credential="key")
-
-
-def refused(stub: HttpStub) -> Config:
-    stub.reply(500, text=f"denied to {CANARY}")
-    return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
-
-
-SHELL = {"command": "bash", "args": ["-c", "trap '' TERM; echo busy; while :; do sleep 600; done"]}
-
-CASES: dict[str, Case] = {
-    "transform": Case(
-        good=lambda _: {"values": {"a": 1, "b": [{"c": None}]}},
-        bad={"/values": {"values": []}, "/value": {"values": {}, "value": {}}},
-    ),
-    "condition": Case(
-        good=lambda _: {"expression": True},
-        bad={"/expression": {"expression": "inputs.a > 1"}, "/else": {"expression": True, "else": 1}},
-    ),
-    "switch": Case(
-        good=lambda _: {"expression": 3, "cases": {"first": 3}, "default": "other"},
-        bad={"/default": {"expression": 1, "default": 3}, "/cases": {"expression": 1, "cases": []}},
-    ),
-    "delay": Case(
-        good=lambda _: {"duration": "5m"},
-        bad={"/duration": {"duration": "soon"}, "/until": {"until": 5}},
-    ),
-    "map": Case(
-        good=lambda _: {"items": [], "step": {"type": "transform", "config": {"values": {"n": "{{ item }}"}}}},
-        bad={
-            "": {"items": []},
-            "/items": {"items": {}, "workflow_id": "w"},
-            "/inputs": {"items": [], "step": {}, "inputs": {}},
-            "/on_error": {"items": [], "step": {}, "on_error": "{{ inputs.x }}"},
-        },
-    ),
-    "workflow": Case(
-        good=lambda _: {"workflow_id": "w", "inputs": {"a": 1}, "wait": False},
-        bad={"/workflow_id": {}, "/wait": {"workflow_id": "w", "wait": 3}},
-        failing=(lambda _: {"workflow_id": "gone"}, "not_found"),
-        secret=lambda _: {"workflow_id": "gone", "inputs": {"token": CANARY}},
-        brief=True,
-    ),
-    "approval": Case(
-        good=lambda _: {"title": "Go?", "form": {"type": "object"}, "assignees": ["ada"], "timeout": "1h"},
-        bad={
-            "/form/type": {"form": {"type": "thing"}},
-            "/assignees": {"assignees": "ada"},
-            "/timeout": {"timeout": "soon"},
-            "/on_timeout": {"on_timeout": "retry"},
-        },
-    ),
-    "wait_event": Case(
-        good=lambda _: {"event": "order.paid", "match": "{{ payload.n > 1 }}"},
-        bad={
-            "/event": {"event": "order.*"},
-            "/match": {"event": "a", "match": 1},
-            "/timeout": {"event": "a", "timeout": "soon"},
-        },
-    ),
-    "emit": Case(
-        good=lambda _: {"event": "order.paid", "payload": {"order": 1}},
-        bad={"/event": {"event": "a b"}, "/payload": {"event": "a", "payload": []}},
-        failing=(lambda _: {"event": "a", "payload": {"text": "x" * 2**20}}, "payload_too_large"),
-        secret=lambda _: {"event": "a", "payload": {"token": CANARY, "text": "x" * 2**20}},
-        brief=True,
-    ),
-    "http": Case(
-        good=lambda stub: {"method": "POST", "url": stub.url, "json": {"a": 1}},
-        bad={
-            "/url": {},
-            "/method": {"url": "https://a", "method": "FETCH"},
-            "/body": {"url": "https://a", "json": 1, "body": "x"},
-        },
-        failing=(lambda stub: {"url": stub.url, "expect_status": 404}, "http_status"),
-        endless=slow,
-        secret=refused,
-    ),
-    "llm": Case(
-        good=answering_model,
-        bad={
-            "/model": {"provider": "openai", "prompt": "a"},
-            "/base_url": {"provider": "openai_compatible", "model": "m", "prompt": "a"},
-            "/tools/0": {"provider": "openai", "model": "m", "prompt": "a", "tools": [{}]},
-        },
-        failing=(model, "invalid_response"),
-        endless=endless_model,
-        secret=refusing_model,
-    ),
-    "generic": Case(
-        good=lambda _: {"command": "echo hello"},
-        bad={"/command": {"command": ""}, "/args": {"command": "a", "args": "b"}},
-        failing=(lambda _: {"command": "false"}, "exit_code"),
-        endless=lambda _: SHELL,
-        secret=lambda _: {
-            "command": "bash -c 'echo $TOKEN; cat; echo $TOKEN >&2; exit 1'",
-            "environment": {"TOKEN": CANARY},
-            "stdin": CANARY,
-        },
-    ),
-    "python": Case(
-        good=lambda _: {"code": "def main(a):\n    return {'b': a}", "inputs": {"a": [1]}},
-        bad={"/code": {"code": "def main(:"}, "/inputs": {"code": "def main(): pass", "inputs": 3}},
-        failing=(lambda _: {"code": "def main():\n    raise ValueError"}, "python_error"),
-        endless=lambda _: {"code": BUSY},
-        secret=lambda _: {
-            "code": "def main(token):\n    print(token)\n    raise ValueError(token)",
-            "inputs": {"token": CANARY},
-        },
-    ),
-}  # fmt: skip
-
 pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A repository with one file, `file`, for what fetches."""
+    with git_server.serve(tmp_path_factory.mktemp("repositories")) as server:
+        server.repository("app", {"file": "x"})
+        step_cases.repositories.append(server)
+        yield
+
 
 TYPES = {step_type.name: step_type for step_type in default_registry().all()}
 with_effects = pytest.mark.parametrize(
@@ -201,7 +56,7 @@ def case(step_type: StepType) -> Case:
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path, credentials=Tokens(CANARY))
+    return Attempt(home=tmp_path, file_roots=[tmp_path / "files"], credentials=Tokens(CANARY))
 
 
 def faults(step_type: StepType, config: Config) -> list[str]:
@@ -303,7 +158,12 @@ def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attemp
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
-    if step_type.name in ("http", "llm"):  # what the user's own code prints is his; what we say ourselves needs no mask
+    if step_type.name in (
+        "http",
+        "llm",
+        "etl",
+        "ml_training",
+    ):  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
 
 
