@@ -103,6 +103,8 @@ class Drive(HeldRun):
                 continue
             except (StaleState, NoPlace, PlaceFound) as refusal:  # nothing of the round was written
                 self.places.heed(refusal)
+                if isinstance(refusal, StaleState):
+                    self.read_progress()
                 self.restore()
                 continue
             if released:

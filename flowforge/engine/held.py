@@ -97,6 +97,11 @@ class HeldRun:
         run.cancel_requested, run.pause_requested = found.cancel_requested, found.pause_requested
         run.frozen, run.held_at, run.deadline_at = found.frozen, found.held_at, found.deadline_at
 
+    def read_progress(self) -> None:
+        """A commit of ours may be on disk though its answer was lost: read how far the run has come."""
+        run = self.run
+        run.status, run.started_at, run.event_seq = run_store.read_progress(run.id)
+
     def _tell_wishes(self) -> None:
         run, state = self.run, self.state
         state.cancel_requested, state.pause_requested = run.cancel_requested, run.pause_requested

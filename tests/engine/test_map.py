@@ -107,6 +107,7 @@ def test_with_continue_errors_are_collected(flow: MakeFlow) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.django_db(transaction=True)  # in one transaction PostgreSQL could throw away no old row
 def test_ten_thousand_items(flow: MakeFlow) -> None:
     """In order, within its own limit, with the errors of those that failed, and each done once."""
     step = {"type": "effect", "config": {"value": "{{ item }}", "fail_times": "{{ 9 if item % 100 == 99 else 0 }}"}}

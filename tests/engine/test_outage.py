@@ -72,6 +72,27 @@ def test_it_works(
     assert violations([story_of(fresh(run))]) == []
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_the_run_has_become_is_told_once(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The round that ends a step puts the run to sleep; its answer is lost, and asked again it finds the step moved."""
+    real, lost = run_store.committed, []
+
+    def committed(*args: Any) -> Any:
+        if Effect.seen and not lost:
+            lost.append(True)
+            raise OperationalError("the connection was lost")
+        return real(*args)
+
+    monkeypatch.setattr(run_store, "committed", committed)
+    wait = {"id": "w", "type": "wait_event", "config": {"event": "go"}}
+    made = flow(nodes=[effect("a"), wait], edges=[{"source": "a", "target": "w"}])
+    run = made.start()
+    made.drain()
+    assert lost
+    assert fresh(run).status == "waiting"
+    assert [each for each in events(run) if each.startswith("run.")] == ["run.created", "run.started", "run.waiting"]
+
+
 @pytest.mark.django_db
 def test_runs_that_are_driven_together(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
     trouble = Trouble(convoy.commit_together, after=False)

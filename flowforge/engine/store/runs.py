@@ -137,6 +137,14 @@ def read_wishes(run_id: uuid.UUID) -> Wishes:
     )
 
 
+def read_progress(run_id: uuid.UUID) -> tuple[str, datetime | None, int]:
+    """A run's status, when it began and the seq of its newest event."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status, started_at, event_seq FROM runs_run WHERE id = %s", [uuid_in(run_id)])
+        status, started_at, event_seq = cursor.fetchone()
+    return status, time_out(started_at), event_seq
+
+
 def give_back(run: ClaimedRun, wake_at: datetime) -> None:
     """End the lease without a decision: the driver has failed, someone is to try again at `wake_at`.
 
