@@ -4,12 +4,14 @@ import ast
 import json as stdlib_json
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.steps import python_runner
+from flowforge.steps.assets import NotAvailable
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
 from flowforge.steps.process import Limits, ProcessResult, run_process
 from flowforge.steps.scratch import scratch_directory
@@ -30,7 +32,6 @@ class Python(BaseStep):
     default_timeout_seconds: ClassVar[float | None] = 3600.0
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "required": ["code"],
         "additionalProperties": False,
         "properties": {
             "code": {
@@ -40,26 +41,47 @@ class Python(BaseStep):
                 "the worker can be imported.",
                 "examples": ["def main(numbers):\n    return {'sum': sum(numbers)}\n"],
             },
+            "code_asset_id": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Code of a snippet",
+                "description": "In place of code: the id of a snippet of the project.",
+            },
+            "code_asset_version": {
+                "type": "integer",
+                "minimum": 1,
+                "title": "Version of the snippet",
+                "description": "The newest by default.",
+            },
             "inputs": {"type": "object", "title": "Inputs", "description": "The arguments of main, by name."},
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {"description": "What main returns."}
+    asset_members: ClassVar[Mapping[str, str]] = MappingProxyType({"code_asset_id": "snippet"})
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
         """Parses the code; never runs it. Values pasted into code would be code: they come as inputs."""
+        if ("code" in config) == ("code_asset_id" in config):
+            pointer = "/code_asset_id" if "code" in config else "/code"
+            code = "one_of" if "code" in config else "required"
+            return [Fault(pointer=pointer, code=code, detail="give one of code, code_asset_id")]
+        if "code" not in config:
+            return _faults_of_asset(config["code_asset_id"])
+        if "code_asset_version" in config:
+            return [Fault(pointer="/code_asset_version", code="needless", detail="goes with code_asset_id")]
         if holds_expression(config["code"]):
             detail = "code holds no expressions ({{ … }}); pass values as inputs"
             return [Fault(pointer="/code", code="expression_in_code", detail=detail)]
-        try:
-            tree = compile(config["code"], python_runner.FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return [Fault(pointer="/code", code="syntax_error", detail=_describe(error))]
-        if not _defines_main(tree):
-            return [Fault(pointer="/code", code="no_main", detail="the code has to define `def main(**inputs)`")]
-        return []
+        return faults_of_code(config["code"])
 
     def run(self, context: Context) -> Outcome:
-        request = {"code": context.config["code"], "inputs": context.config.get("inputs", {})}
+        try:
+            code = _code(context)
+        except NotAvailable as error:
+            return Failed(code="not_available", message=str(error), retryable=error.retryable)
+        if "code" not in context.config and (faults := faults_of_code(code)):
+            return Failed(code="invalid_code", message=faults[0].detail, retryable=False)
+        request = {"code": code, "inputs": context.config.get("inputs", {})}
         with scratch_directory(context.settings.home) as scratch:
             result = run_process(
                 # -I: neither the working directory nor PYTHON… variables say what is imported; -u: logs come live
@@ -71,6 +93,33 @@ class Python(BaseStep):
                 max_result_bytes=MAX_RESULT_BYTES,
             )
         return _outcome(result)
+
+
+def _faults_of_asset(asset_id: str) -> list[Fault]:
+    """Who gives a run its inputs does not choose the code. The snippet itself is looked at when it is read."""
+    if not holds_expression(asset_id):
+        return []
+    detail = "which snippet it is is written down, not computed"
+    return [Fault(pointer="/code_asset_id", code="computed_asset", detail=detail)]
+
+
+def faults_of_code(code: str) -> list[Fault]:
+    """What keeps a text from being called; it is parsed, never run."""
+    try:
+        tree = compile(code, python_runner.FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return [Fault(pointer="/code", code="syntax_error", detail=_describe(error))]
+    if not _defines_main(tree):
+        return [Fault(pointer="/code", code="no_main", detail="the code has to define `def main(**inputs)`")]
+    return []
+
+
+def _code(context: Context) -> str:
+    """Raises NotAvailable."""
+    config = context.config
+    if "code" in config:
+        return str(config["code"])
+    return context.assets.snippet(config["code_asset_id"], config.get("code_asset_version"))
 
 
 def _defines_main(tree: ast.AST) -> bool:

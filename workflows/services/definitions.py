@@ -13,7 +13,7 @@ from flowforge.kernel.validation import Validation, from_tasks, validate
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import allowed_step_types
 from flowforge.steps.registry import Registry, default_registry
-from workflows.services import credentials, references
+from workflows.services import assets, credentials, references
 
 
 def step_types() -> Registry:
@@ -39,6 +39,7 @@ def check(document: Mapping[str, Json], project: Project) -> Validation:
     errors = [
         *references.faults(found.document, project),
         *credentials.faults(found.document, project, registry),
+        *assets.faults(found.document, project, registry),
     ]
     if errors and document.get("tasks") is not None:
         tasks = from_tasks(document["tasks"])
