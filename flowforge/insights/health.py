@@ -18,6 +18,8 @@ from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 
+from flowforge.assets.services.storing import check_store
+from flowforge.assets.storage import StoreFailed
 from flowforge.core import clock
 from flowforge.core.bell import CONTROL_QUEUE
 from flowforge.insights.components import MAX_SECONDS, Component, Status, Verdict, look, look_within, worst
@@ -97,6 +99,10 @@ def _storage() -> Verdict:
             file.write(b"works")
     finally:
         probe.unlink(missing_ok=True)
+    try:
+        check_store()
+    except StoreFailed as error:
+        return Verdict(status="UNHEALTHY", detail=f"The store of assets: {error}.")
     return storage_verdict(*shutil.disk_usage(os.fspath(settings.HOME))[::2])
 
 
