@@ -1,12 +1,13 @@
 """Assets for people with the admin: what there is, how large, who changed it. Contents are read by the API."""
 
 from django.contrib import admin
+from django.db.models import Prefetch, prefetch_related_objects
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from flowforge.assets.models import Asset
+from flowforge.assets.models import Asset, AssetVersion
 from flowforge.assets.selectors import versions_of
 from flowforge.assets.services.saving import delete_asset
 from flowforge.staff.commands import Command
@@ -53,11 +54,11 @@ class AssetAdmin(ReadOnlyAdmin):
 
     @admin.display(description="versions")
     def shown_versions(self, row: Asset) -> SafeString:
-        """The newest; the API has all."""
-        lines = (
-            (found.version, filesizeformat(found.size), found.created_at, found.created_by)
-            for found in versions_of(row).order_by("-version")[:SHOWN_VERSIONS]
-        )
+        """The newest; the API has all. Read once, however often the page asks."""
+        newest = versions_of(row).order_by("-version")[:SHOWN_VERSIONS]
+        prefetch_related_objects([row], Prefetch("versions", newest, to_attr="newest_versions"))
+        found: list[AssetVersion] = row.newest_versions  # type: ignore[attr-defined]  # set by the line above
+        lines = ((one.version, filesizeformat(one.size), one.created_at, one.created_by) for one in found)
         return format_html_join("", "<div>{}: {}, {:%Y-%m-%d %H:%M} UTC, {}</div>", lines)
 
     @admin.display(description="project")

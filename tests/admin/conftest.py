@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.alerts.models import Alert
+from flowforge.assets.models import Asset
 from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
@@ -46,6 +47,7 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    asset: Asset
     event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
@@ -67,6 +69,7 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "assets/asset": self.asset,
             "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
@@ -117,6 +120,7 @@ def world(db: None) -> World:
             project=project, workflow=workflow, name=EVIL, event=EVIL[:100], match=EVIL, input_mapping={EVIL: EVIL},
             dedupe=EVIL,
         ),
+        asset=factories.make_asset(project=project, type="snippet", label=EVIL, metadata={EVIL: EVIL}),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         webhook=webhook,
         call=Call.objects.create(
