@@ -320,8 +320,9 @@ FAILPOINTS = env.str("FLOWFORGE_FAILPOINTS", default="")
 
 _REDIS_OPTIONS = {
     "visibility_timeout": 120,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
+    # Our loop (flowforge/cli/consumer.py) leaves the socket often, and each time kombu would lock Redis to look for
+    # messages of the dead. Their runs are found by the sweep long before: what is left is to keep the list short.
+    "unacked_restore_throttle": 200,
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,

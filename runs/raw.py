@@ -10,13 +10,16 @@ from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
-from django.db.models import Model, QuerySet, UUIDField
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import BooleanField, CharField, FloatField, IntegerField, Model, QuerySet, TextField, UUIDField
 from django.db.models.query import BaseIterable
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
+Prepare = Callable[[Any, Any], Any]
+
 _PLACEHOLDER = uuid.UUID(int=0)
+_PLAIN = (CharField, TextField, IntegerField, FloatField, BooleanField)  # Python's values are the database's
 
 
 def raw(queryset: QuerySet[Any, Any], row_type: type[R]) -> QuerySet[Any, R]:
@@ -55,24 +58,31 @@ def insert_rows(instances: Sequence[Model]) -> None:
     """Insert instances of one model, all of their columns, within a transaction: `bulk_create`, compiled once."""
     if not instances:
         return
-    sql, fields = _insert(type(instances[0]))
-    rows = [[field.get_db_prep_save(value(each), connection) for field, value in fields] for each in instances]
-    with connection.cursor() as cursor:
+    sql, columns = _insert(type(instances[0]))
+    database = connections[DEFAULT_DB_ALIAS]  # itself: its proxy looks for it at every touch
+    rows = [
+        [value(each) if prepare is None else prepare(value(each), database) for value, prepare in columns]
+        for each in instances
+    ]
+    with database.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(sql, rows[0])
         else:
             cursor.executemany(sql, rows)
     for each in instances:
-        each._state.adding, each._state.db = False, connection.alias
+        each._state.adding, each._state.db = False, DEFAULT_DB_ALIAS
 
 
 @cache
-def _insert(model: type[Model]) -> "tuple[str, list[tuple[Any, attrgetter[Any]]]]":
-    """The statement, and for each column its field and how its value is read."""
-    fields = [(field, attrgetter(field.attname)) for field in model._meta.local_concrete_fields]
-    names = ", ".join(connection.ops.quote_name(field.column or "") for field, _ in fields)
+def _insert(model: type[Model]) -> "tuple[str, list[tuple[attrgetter[Any], Prepare | None]]]":
+    """The statement, and for each column how its value is read, and made one for the database if it is none yet."""
+    fields = model._meta.local_concrete_fields
+    names = ", ".join(connection.ops.quote_name(field.column or "") for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({names}) VALUES ({marks})", fields  # noqa: S608  names of the model
+    columns: list[tuple[attrgetter[Any], Prepare | None]] = [
+        (attrgetter(field.attname), None if isinstance(field, _PLAIN) else field.get_db_prep_save) for field in fields
+    ]
+    return f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({names}) VALUES ({marks})", columns  # noqa: S608  names of the model
 
 
 def _columns(row_type: type[R]) -> tuple[str, ...]:

@@ -54,19 +54,19 @@ def drive_now(*run_ids: uuid.UUID) -> None:
         _send(DRIVE, [str(run_id) for run_id in run_ids[first : first + RUNS_IN_A_HINT]], CONTROL_QUEUE)
 
 
-def drive_overdue(run_id: uuid.UUID) -> None:
-    """Hint a run whose moment has passed: for the sweep.
+def drive_overdue(*run_ids: uuid.UUID) -> None:
+    """Hint runs whose moment has passed: for the sweep.
 
-    Perhaps it was hinted and nobody came. So this process answers by itself if it can, and so it does with one hint of
-    the run's steps: runs end though the broker may carry nothing at all.
+    Perhaps they were hinted and nobody came. So this process answers by itself if it can, and so it does with one hint
+    of each run's steps: runs end though the broker may carry nothing at all.
     """
     with _overdue_lock:
-        _overdue[run_id] = None
-        _overdue.move_to_end(run_id)
+        for run_id in run_ids:
+            _overdue[run_id] = None
+            _overdue.move_to_end(run_id)
         while len(_overdue) > _OVERDUE_KEPT:
             _overdue.popitem(last=False)
-    if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE):
-        drive_now(run_id)
+    drive_now(*(run_id for run_id in run_ids if not _rescued(DRIVE, [str(run_id)], CONTROL_QUEUE)))
 
 
 def work_now(run_id: uuid.UUID, queue: str, count: int = 1) -> None:

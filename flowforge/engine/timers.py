@@ -46,8 +46,7 @@ def run_once(now: datetime, limit: int = SWEEP_LIMIT) -> Swept:
         return Swept(0)
     due = maintenance.take_due_runs(now, limit, AGAIN_AFTER)
     failpoint("sweep.after_take")
-    for run_id in due:
-        bell.drive_overdue(run_id)
+    bell.drive_overdue(*due)
     return Swept(len(due))
 
 
@@ -120,8 +119,7 @@ class Alarm:
         return due
 
     def _ring_due(self) -> None:
-        for run_id in self._take_due(clock.now()):
-            bell.drive_now(run_id)
+        bell.drive_now(*self._take_due(clock.now()))
 
     def _sweep(self) -> None:
         run_once(clock.now())

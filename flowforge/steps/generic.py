@@ -2,14 +2,18 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from flowforge.core import json
 from flowforge.core.errors import Fault
-from flowforge.core.json import Json
+from flowforge.core.json import Json, JsonError
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
+from flowforge.steps.output import decode
 from flowforge.steps.process import CommandNotFound, Limits, ProcessResult, run_process
 from flowforge.steps.scratch import scratch_directory, working_directory
 from flowforge.steps.values import holds_expression, text
+
+MAX_PARSED_BYTES: Final = 512 * 1024  # an output holds it beside its text, and has 1 MiB at most
 
 
 class Generic(BaseStep):
@@ -53,6 +57,13 @@ class Generic(BaseStep):
                 "description": "Inside the scratch directory (the default), or an absolute path inside a file root.",
             },
             "stdin": {"title": "Standard input", "description": "Text; anything else is sent as its JSON."},
+            "output": {
+                "enum": ["text", "lines", "json"],
+                "default": "text",
+                "title": "Output",
+                "description": "As what the standard output is read beside stdout: its lines, or one JSON value; of "
+                "up to 512 KiB.",
+            },
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {
@@ -62,6 +73,12 @@ class Generic(BaseStep):
             "exit_code": {"type": "integer"},
             "stdout": {"type": "string", "description": "The last 64 KiB."},
             "stderr": {"type": "string", "description": "The last 64 KiB."},
+            "lines": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Of the standard output, where lines were asked for.",
+            },
+            "json": {"description": "The standard output as a value, where json was asked for."},
         },
     }
 
@@ -76,6 +93,7 @@ class Generic(BaseStep):
 
     def run(self, context: Context) -> Outcome:
         config = context.config
+        form = config.get("output", "text")
         with scratch_directory(context.settings.home) as scratch:
             try:
                 argv = [*_split(config["command"]), *map(text, config.get("args", ()))]
@@ -91,10 +109,11 @@ class Generic(BaseStep):
                     environment={name: text(value) for name, value in config.get("environment", {}).items()},
                     stdin=text(config.get("stdin", "")).encode(),
                     limits=Limits(memory_bytes=context.settings.process_memory_bytes),
+                    max_stdout_bytes=0 if form == "text" else MAX_PARSED_BYTES,
                 )
             except CommandNotFound as error:
                 return Failed(code="command_not_found", message=str(error), retryable=False)
-        return _outcome(result)
+        return _outcome(result, form)
 
 
 def _split(command: str) -> list[str]:
@@ -108,12 +127,28 @@ def _split(command: str) -> list[str]:
     return found
 
 
-def _outcome(result: ProcessResult) -> Outcome:
-    output: Json = {"exit_code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
+def _outcome(result: ProcessResult, form: str) -> Outcome:
+    output: dict[str, Json] = {"exit_code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
     if result.exit_code == 0:
-        return Completed(output=output)
+        return _completed(result, form, output)
     details: dict[str, Json] = {"exit_code": result.exit_code}
     if result.signal:
         details["signal"] = result.signal
     message = f"the command ended with {result.reason}"
     return Failed(code="exit_code", message=message, details=details, output=output)
+
+
+def _completed(result: ProcessResult, form: str, output: Mapping[str, Json]) -> Outcome:
+    if form == "text":
+        return Completed(output=dict(output))
+    raw = result.whole_stdout
+    if raw is None:
+        message = f"the standard output has over {MAX_PARSED_BYTES} bytes: too much to be read as {form}"
+        return Failed(code="invalid_output", message=message, retryable=False, output=dict(output))
+    if form == "lines":
+        return Completed(output={**output, "lines": decode(raw).splitlines()})
+    try:
+        return Completed(output={**output, "json": json.loads(raw)})
+    except JsonError as error:
+        message = f"the standard output is no JSON: {error}"
+        return Failed(code="invalid_output", message=message, retryable=False, output=dict(output))

@@ -18,7 +18,7 @@ from flowforge.steps import linux
 from flowforge.steps.base import Context, StepCancelled
 from flowforge.steps.isolation import confined
 from flowforge.steps.output import LogBudget, Stream
-from flowforge.steps.supervised import Supervised
+from flowforge.steps.supervised import Feed, Supervised
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SIGNALS: Final = range(1, 65)
@@ -45,6 +45,7 @@ class ProcessResult:
     stdout: str  # the last 64 KiB
     stderr: str  # the last 64 KiB
     result: bytes | None  # what it wrote to FLOWFORGE_RESULT_FD; None: more than was allowed
+    whole_stdout: bytes | None = None  # all of it, where that was asked for; None: more than was allowed
 
     @property
     def reason(self) -> str:
@@ -74,8 +75,11 @@ def run_process(
     stdin: bytes = b"",
     limits: Limits = Limits(),
     max_result_bytes: int = 0,
+    max_stdout_bytes: int = 0,
 ) -> ProcessResult:
     """Run `argv` to its end; its output goes to the context's log line by line as it comes.
+
+    `max_result_bytes` and `max_stdout_bytes`: so much is kept as `result` and `whole_stdout`, beside the tails.
 
     Nothing that it started is left when this returns or raises, be it in a session of its own. Without `stdin` it
     reads /dev/null. Raises StepCancelled when the context's token says so, CommandNotFound, NotIsolated,
@@ -85,7 +89,7 @@ def run_process(
         raise StepCancelled(context.cancel.reason)
     budget = LogBudget(context.log)
     stdout, stderr = Stream("info", budget, context.mask), Stream("warning", budget, context.mask)
-    result = _Bounded(max_result_bytes)
+    result, whole = _Bounded(max_result_bytes), _Bounded(max_stdout_bytes)
     env = {**_clean_environment(scratch), **(environment or {}), **_identity(context)}
     settings, cwd = context.settings, cwd or scratch
     _check_program(argv[0], cwd, env["PATH"])
@@ -104,13 +108,18 @@ def run_process(
     ) as command:
         command.begin(env)
         context.cancel.on_cancel(command.terminate)
-        report = command.pump(stdout=stdout.feed, stderr=stderr.feed, result=result.feed)
+        report = command.pump(stdout=_both(stdout.feed, whole.feed), stderr=stderr.feed, result=result.feed)
     tails = (stdout.finish(), stderr.finish())
     if context.cancel.is_set:
         raise StepCancelled(context.cancel.reason)
     exit_code, signal_name = _ending(report, argv[0], inside.level)
     return ProcessResult(
-        exit_code=exit_code, signal=signal_name, stdout=tails[0], stderr=tails[1], result=result.content
+        exit_code=exit_code,
+        signal=signal_name,
+        stdout=tails[0],
+        stderr=tails[1],
+        result=result.content,
+        whole_stdout=whole.content,
     )
 
 
@@ -134,6 +143,14 @@ class _Bounded:
             self.content += chunk
             if len(self.content) > self._limit:
                 self.content = None
+
+
+def _both(first: Feed, second: Feed) -> Feed:
+    def feed(chunk: bytes) -> None:
+        first(chunk)
+        second(chunk)
+
+    return feed
 
 
 def _clean_environment(scratch: Path) -> dict[str, str]:

@@ -3,17 +3,19 @@
 import ast
 import json as stdlib_json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
+from flowforge.core.jsonschema import compile_schema
 from flowforge.steps import python_runner
 from flowforge.steps.assets import NotAvailable
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
 from flowforge.steps.process import Limits, ProcessResult, run_process
+from flowforge.steps.python_signature import MAIN, Main, coerced, faults_of_inputs, inputs_schema
 from flowforge.steps.scratch import scratch_directory
 from flowforge.steps.values import holds_expression
 
@@ -21,7 +23,7 @@ MAX_RESULT_BYTES: Final = 1024 * 1024  # no step keeps a larger output
 
 
 class Python(BaseStep):
-    """Calls `main(**inputs)` of the given code; its output is what that returns."""
+    """Calls `main(**inputs)` of the given code; its output is what that returns. `async def main` will do."""
 
     name: ClassVar[str] = "python"
     title: ClassVar[str] = "Python"
@@ -37,9 +39,11 @@ class Python(BaseStep):
             "code": {
                 "type": "string",
                 "title": "Code",
-                "description": "Defines `def main(**inputs)`. The standard library and the packages installed beside "
-                "the worker can be imported.",
-                "examples": ["def main(numbers):\n    return {'sum': sum(numbers)}\n"],
+                "description": "Defines `def main(…)`, with the inputs as its arguments. The standard library and the "
+                "packages installed beside the worker can be imported.",
+                "examples": [
+                    "def main(numbers: list[float], digits: int = 2):\n    return round(sum(numbers), digits)\n"
+                ],
             },
             "code_asset_id": {
                 "type": "string",
@@ -53,7 +57,11 @@ class Python(BaseStep):
                 "title": "Version of the snippet",
                 "description": "The newest by default.",
             },
-            "inputs": {"type": "object", "title": "Inputs", "description": "The arguments of main, by name."},
+            "inputs": {
+                "type": "object",
+                "title": "Inputs",
+                "description": "The arguments of main, by name; checked against its annotations.",
+            },
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {"description": "What main returns."}
@@ -61,56 +69,79 @@ class Python(BaseStep):
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
         """Parses the code; never runs it. Values pasted into code would be code: they come as inputs."""
-        if ("code" in config) == ("code_asset_id" in config):
-            pointer = "/code_asset_id" if "code" in config else "/code"
-            code = "one_of" if "code" in config else "required"
-            return [Fault(pointer=pointer, code=code, detail="give one of code, code_asset_id")]
+        if faults := _faults_of_members(config):
+            return faults
         if "code" not in config:
-            return _faults_of_asset(config["code_asset_id"])
-        if "code_asset_version" in config:
-            return [Fault(pointer="/code_asset_version", code="needless", detail="goes with code_asset_id")]
+            return []  # the snippet is looked at when it is read: the newest may be another by then
         if holds_expression(config["code"]):
             detail = "code holds no expressions ({{ … }}); pass values as inputs"
             return [Fault(pointer="/code", code="expression_in_code", detail=detail)]
-        return faults_of_code(config["code"])
+        try:
+            schema = inputs_schema(_read(config["code"]))
+        except _NoCode as error:
+            return [Fault(pointer="/code", code=error.code, detail=str(error))]
+        return [] if schema is None else faults_of_inputs(schema, config.get("inputs", {}))
 
     def run(self, context: Context) -> Outcome:
+        inputs = context.config.get("inputs", {})
         try:
             code = _code(context)
+            schema = inputs_schema(_read(code))
         except NotAvailable as error:
             return Failed(code="not_available", message=str(error), retryable=error.retryable)
-        if "code" not in context.config and (faults := faults_of_code(code)):
-            return Failed(code="invalid_code", message=faults[0].detail, retryable=False)
-        request = {"code": code, "inputs": context.config.get("inputs", {})}
-        with scratch_directory(context.settings.home) as scratch:
-            result = run_process(
-                # -I: neither the working directory nor PYTHON… variables say what is imported; -u: logs come live
-                [sys.executable, "-I", "-u", python_runner.__file__],
-                context=context,
-                scratch=scratch,
-                stdin=json.dumps(request),
-                limits=Limits(memory_bytes=context.settings.process_memory_bytes),
-                max_result_bytes=MAX_RESULT_BYTES,
-            )
-        return _outcome(result)
+        except _NoCode as error:
+            return Failed(code="invalid_code", message=str(error), retryable=False)
+        if schema is not None:
+            inputs = coerced(inputs, schema)
+            faults = compile_schema(schema).faults(inputs)
+            if faults:
+                return _invalid_inputs(faults)
+        return _outcome(_called({"code": code, "inputs": inputs, "schema": schema or {}}, context))
 
 
-def _faults_of_asset(asset_id: str) -> list[Fault]:
-    """Who gives a run its inputs does not choose the code. The snippet itself is looked at when it is read."""
-    if not holds_expression(asset_id):
-        return []
-    detail = "which snippet it is is written down, not computed"
-    return [Fault(pointer="/code_asset_id", code="computed_asset", detail=detail)]
+def _called(request: Mapping[str, Any], context: Context) -> ProcessResult:
+    with scratch_directory(context.settings.home) as scratch:
+        return run_process(
+            # -I: neither the working directory nor PYTHON… variables say what is imported; -u: logs come live
+            [sys.executable, "-I", "-u", python_runner.__file__],
+            context=context,
+            scratch=scratch,
+            stdin=json.dumps(request),
+            limits=Limits(memory_bytes=context.settings.process_memory_bytes),
+            max_result_bytes=MAX_RESULT_BYTES,
+        )
 
 
-def faults_of_code(code: str) -> list[Fault]:
-    """What keeps a text from being called; it is parsed, never run."""
+class _NoCode(Exception):
+    """A text that cannot be called, and why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def _read(code: str) -> ast.Module:
+    """The tree of a text that defines `main`. Raises _NoCode."""
     try:
-        tree = compile(code, python_runner.FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        tree = ast.parse(code, python_runner.FILENAME)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return [Fault(pointer="/code", code="syntax_error", detail=_describe(error))]
+        raise _NoCode("syntax_error", _describe(error)) from None
     if not _defines_main(tree):
-        return [Fault(pointer="/code", code="no_main", detail="the code has to define `def main(**inputs)`")]
+        raise _NoCode("no_main", "the code has to define `def main(**inputs)`")
+    return tree
+
+
+def _faults_of_members(config: Mapping[str, Any]) -> list[Fault]:
+    """Which members go together. Who gives a run its inputs does not choose the code: its id is no expression."""
+    if "code" in config and "code_asset_id" in config:
+        return [Fault(pointer="/code_asset_id", code="one_of", detail="give one of code, code_asset_id")]
+    if "code" not in config and "code_asset_id" not in config:
+        return [Fault(pointer="/code", code="required", detail="give one of code, code_asset_id")]
+    if "code" in config and "code_asset_version" in config:
+        return [Fault(pointer="/code_asset_version", code="needless", detail="goes with code_asset_id")]
+    if holds_expression(config.get("code_asset_id", "")):
+        detail = "which snippet it is is written down, not computed"
+        return [Fault(pointer="/code_asset_id", code="computed_asset", detail=detail)]
     return []
 
 
@@ -123,7 +154,15 @@ def _code(context: Context) -> str:
 
 
 def _defines_main(tree: ast.AST) -> bool:
-    return any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in ast.walk(tree))
+    return any(isinstance(node, Main) and node.name == MAIN for node in ast.walk(tree))
+
+
+def _invalid_inputs(faults: Sequence[Fault]) -> Failed:
+    found = [fault.under("/inputs") for fault in faults]
+    shown = "; ".join(f"{fault.pointer} {fault.detail}" for fault in found[:3])
+    details: dict[str, Json] = {"errors": [fault.as_dict() for fault in found]}
+    message = f"The inputs are not what main() takes: {shown}"
+    return Failed(code="invalid_inputs", message=message, retryable=False, details=details)
 
 
 def _describe(error: BaseException) -> str:

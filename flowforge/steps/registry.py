@@ -12,6 +12,7 @@ from flowforge.core.jsonschema import SchemaError, Validator, compile_schema
 from flowforge.core.pointers import tokens
 from flowforge.steps.approval import Approval
 from flowforge.steps.base import StepType
+from flowforge.steps.ci.step import Ci
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.emit import Emit
@@ -20,6 +21,7 @@ from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
 from flowforge.steps.llm.step import Llm
 from flowforge.steps.map import Map
+from flowforge.steps.ml.step import MlTraining
 from flowforge.steps.python import Python
 from flowforge.steps.switch import Switch
 from flowforge.steps.transform import Transform
@@ -29,6 +31,7 @@ from flowforge.steps.workflow import Workflow
 ENTRY_POINTS: Final = "flowforge.steps"
 BUILT_IN: Final[tuple[StepType, ...]] = (
     Approval(),
+    Ci(),
     Condition(),
     Delay(),
     Emit(),
@@ -36,6 +39,7 @@ BUILT_IN: Final[tuple[StepType, ...]] = (
     Http(),
     Llm(),
     Map(),
+    MlTraining(),
     Python(),
     Switch(),
     Transform(),

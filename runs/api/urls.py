@@ -19,6 +19,7 @@ START: Actions = {"post": "start"}
 STEP = "runs/<uuid:run_id>/steps/<uuid:step_id>"
 
 urlpatterns = [
+    path("workflows/<uuid:workflow_id>:run", WorkflowRunViewSet.as_view(START)),
     path("runs", RunViewSet.as_view(LIST)),
     path("projects/<uuid:project_id>/runs", RunViewSet.as_view(LIST)),
     path("runs:bulk", BulkViewSet.as_view({"post": "bulk"})),
@@ -44,7 +45,6 @@ urlpatterns = [
     path("failures/<uuid:failure_id>", FailureViewSet.as_view({"get": "retrieve"})),
     path("failures/<uuid:failure_id>:retry", FailureViewSet.as_view({"post": "retry"})),
     path("failures/<uuid:failure_id>:resolve", FailureViewSet.as_view({"post": "resolve"})),
-    path("workflows/<uuid:workflow_id>:run", WorkflowRunViewSet.as_view(START)),
     path(
         "workflows/<uuid:workflow_id>/runs",
         WorkflowRunViewSet.as_view(LIST | START, operation_ids={"start": "workflows_runs_create"}),

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from flowforge.core.jsonschema import compile_schema
 from flowforge.core.redaction import Redactor
 from flowforge.steps.base import Completed, Failed, Outcome, StepCancelled, StepType, Waiting
 from flowforge.steps.registry import default_registry
+from tests.support import git_server
+from tests.support.datasets import shipped
+from tests.support.git_server import GitServer
 from tests.support.http_stub import HttpStub
 from tests.support.steps import Attempt, Tokens
 
@@ -23,6 +26,7 @@ CANARY = "canary-5f3a9c"
 BUSY = "def main(**inputs):\n    print('busy', flush=True)\n    while True:\n        pass\n"
 
 Config = dict[str, Any]
+REPOSITORY: GitServer  # of the module
 # the address of a web server of the test, and how to make that hold its answer back
 MakeConfig = Callable[[HttpStub], Config]
 
@@ -69,6 +73,27 @@ def refusing_model(stub: HttpStub) -> Config:
 def refused(stub: HttpStub) -> Config:
     stub.reply(500, text=f"denied to {CANARY}")
     return {"url": f"{stub.url}/?key={CANARY}", "headers": {"Authorization": f"Bearer {CANARY}"}}
+
+
+def checkout(stub: HttpStub, script: str = "true", **fields: Any) -> Config:
+    """The stub's own answers are of no use to git: it is sent to the repository of the module."""
+    assert stub.url
+    return {"repo_url": REPOSITORY.url("app"), "command": script, **fields}
+
+
+def dataset(stub: HttpStub) -> Config:
+    stub.reply(text=shipped("iris"), headers={"Content-Type": "text/csv"})
+    return {"model_name": "iris", "target": "target", "dataset_url": stub.url, "model_url": f"{stub.url}/m.zip"}
+
+
+def slow_dataset(stub: HttpStub) -> Config:
+    stub.reply(release=threading.Event())
+    return {"model_name": "iris", "target": "target", "dataset_url": f"{stub.url}/a.csv", "model_url": stub.url}
+
+
+def refused_dataset(stub: HttpStub) -> Config:
+    stub.reply(500, text=f"denied to {CANARY}")
+    return {**dataset(stub), "dataset_url": f"{stub.url}/a.csv?key={CANARY}", "dataset_credential": "key"}
 
 
 SHELL = {"command": "bash", "args": ["-c", "trap '' TERM; echo busy; while :; do sleep 600; done"]}
@@ -163,6 +188,33 @@ CASES: dict[str, Case] = {
             "stdin": CANARY,
         },
     ),
+    "ci": Case(
+        good=lambda stub: checkout(stub, "cat file", artifacts=["file"], environment="test"),
+        bad={
+            "/repo_url": {"repo_url": "ext::sh -c id", "command": "true"},
+            "/branch": {"repo_url": "https://a/b", "command": "true", "branch": "--upload-pack=id"},
+            "/command": {"repo_url": "https://a/b", "command": "echo {{ inputs.x }}"},
+            "/artifacts/0": {"repo_url": "https://a/b", "command": "true", "artifacts": ["/etc/passwd"]},
+        },
+        failing=(lambda stub: checkout(stub, "exit 3"), "exit_code"),
+        endless=lambda stub: checkout(stub, "trap '' TERM; echo busy; while :; do sleep 600; done"),
+        secret=lambda stub: checkout(
+            stub, "echo $TOKEN; cat .git/config; exit 1", environment={"TOKEN": CANARY}, credential="key"
+        ),
+    ),
+    "ml_training": Case(
+        good=dataset,
+        bad={
+            "/target": {"model_name": "m", "dataset_url": "file://a.csv"},
+            "/hyperparameters/depth": {
+                "model_name": "m", "dataset_url": "file://a.csv", "target": "t", "hyperparameters": {"depth": 3},
+            },
+            "/seed": {"mode": "predict", "dataset_url": "file://a.csv", "model_url": "file://m.zip", "seed": 1},
+        },
+        failing=(lambda stub: {**dataset(stub), "target": "species"}, "invalid_data"),
+        endless=slow_dataset,
+        secret=refused_dataset,
+    ),
     "python": Case(
         good=lambda _: {"code": "def main(a):\n    return {'b': a}", "inputs": {"a": [1]}},
         bad={"/code": {"code": "def main(:"}, "/inputs": {"code": "def main(): pass", "inputs": 3}},
@@ -176,6 +228,17 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A repository with one file, `file`, for what fetches."""
+    with git_server.serve(tmp_path_factory.mktemp("repositories")) as server:
+        server.repository("app", {"file": "x"})
+        global REPOSITORY
+        REPOSITORY = server
+        yield
+
 
 TYPES = {step_type.name: step_type for step_type in default_registry().all()}
 with_effects = pytest.mark.parametrize(
@@ -201,7 +264,7 @@ def case(step_type: StepType) -> Case:
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    return Attempt(home=tmp_path, credentials=Tokens(CANARY))
+    return Attempt(home=tmp_path, file_roots=[tmp_path / "files"], credentials=Tokens(CANARY))
 
 
 def faults(step_type: StepType, config: Config) -> list[str]:
@@ -303,7 +366,11 @@ def test_secrets_do_not_get_out(step_type: StepType, case: Case, attempt: Attemp
     redactor = Redactor([CANARY])
     stored = [outcome.message, dict(outcome.details), outcome.output, [line for _, line in attempt.lines]]
     assert CANARY not in json.dumps(redactor.value(stored))
-    if step_type.name in ("http", "llm"):  # what the user's own code prints is his; what we say ourselves needs no mask
+    if step_type.name in (
+        "http",
+        "llm",
+        "ml_training",
+    ):  # what the user's own code prints is his; what we say ourselves needs no mask
         assert CANARY not in outcome.message + attempt.text
 
 

@@ -87,17 +87,22 @@ class AddressPolicy:
 
     def refusal(self, host: str, port: int, addresses: Iterable[str], ports: Container[int] = WEB_PORTS) -> str | None:
         """Why `host` may not be called, for people; None if it may. Every one of its addresses has to pass."""
-        if self.everything or host.lower().rstrip(".") in self.hosts:
+        texts = list(addresses)
+        if self.lists(host, texts):
             return None
-        found = [ip_address(address) for address in addresses]
-        if all(self._is_listed(address) for address in found):
-            return None
+        found = [ip_address(address) for address in texts]
         if not all(self._is_listed(address) or is_public(address) for address in found):
             return f"{host} is not a public address"
         if port not in ports:
             allowed = ", ".join(map(str, sorted(WEB_PORTS))) if ports is WEB_PORTS else "1024 to 65535"
             return f"port {port} of {host} is not one of {allowed}"
         return None
+
+    def lists(self, host: str, addresses: Iterable[str]) -> bool:
+        """Whether the operator has named this target: what not even the public internet may do is up to him."""
+        if self.everything or host.lower().rstrip(".") in self.hosts:
+            return True
+        return all(self._is_listed(ip_address(address)) for address in addresses)
 
     def _is_listed(self, address: Address) -> bool:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

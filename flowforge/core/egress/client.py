@@ -7,7 +7,7 @@ neither proxies nor .netrc are read, and no cookie is kept: all callers share th
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -101,10 +101,19 @@ class Egress:
 
         Its name is resolved, which takes the network: not within a transaction.
         """
+        self.web_addresses(text, timeout_seconds=timeout_seconds)
+
+    def web_addresses(
+        self, text: str, cancel: Cancellable | None = None, timeout_seconds: float = 30.0
+    ) -> Sequence[str]:
+        """The checked addresses of a URL's host, for a program that connects by itself and can be bound to them.
+
+        Raises EgressError unless the URL may be called.
+        """
         url = checked_url(text)
-        token = current_call.set(Call(timeout_seconds))
+        token = current_call.set(Call(timeout_seconds, cancel))
         try:
-            self._backend.check(url.host, url.port or _PORTS[url.scheme])
+            return self._backend.check(url.host, url.port or _PORTS[url.scheme])
         finally:
             current_call.reset(token)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flowforge.steps.base import Completed, Failed
-from flowforge.steps.generic import Generic
+from flowforge.steps.generic import MAX_PARSED_BYTES, Generic
 from tests.support.steps import Attempt
 
 pytestmark = pytest.mark.processes
@@ -90,3 +90,43 @@ def test_its_scratch_directory_is_removed(attempt: Attempt, tmp_path: Path) -> N
     assert isinstance(outcome, Failed)
     assert outcome.output["stdout"].startswith(f"{tmp_path}/scratch/")
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "printed", "read"),
+    [
+        ("json", '{"a": [1, null]}\n', {"json": {"a": [1, None]}}),
+        ("json", "null", {"json": None}),
+        ("lines", "one\ntwo words\n\nlast", {"lines": ["one", "two words", "", "last"]}),
+        ("lines", "", {"lines": []}),
+        ("text", "{}", {}),
+    ],
+)
+def test_what_it_prints_is_read_as_told(attempt: Attempt, form: str, printed: str, read: dict[str, Any]) -> None:
+    outcome = attempt.run(Generic(), {"command": "cat", "stdin": printed, "output": form})
+    assert outcome == Completed(output={"exit_code": 0, "stdout": printed, "stderr": "", **read})
+
+
+def test_what_is_read_is_whole(attempt: Attempt) -> None:
+    """More than the tail that `stdout` is."""
+    outcome = attempt.run(Generic(), {"command": "seq 40000", "output": "lines"})
+    assert isinstance(outcome, Completed)
+    assert len(outcome.output["lines"]) == 40_000
+    assert len(outcome.output["stdout"]) <= 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"command": "echo {", "output": "json"}, "is no JSON: "),
+        ({"command": "printf ''", "output": "json"}, "is no JSON: "),
+        ({"command": 'echo \'{"a":1,"a":2}\'', "output": "json"}, "is no JSON: "),
+        ({"command": "echo NaN", "output": "json"}, "is no JSON: "),
+        ({"command": f"head -c {MAX_PARSED_BYTES + 1} /dev/zero", "output": "lines"}, f"over {MAX_PARSED_BYTES} bytes"),
+    ],
+)
+def test_it_rejects_what_cannot_be_read(attempt: Attempt, config: dict[str, Any], message: str) -> None:
+    outcome = attempt.run(Generic(), config)
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retryable, outcome.output["exit_code"]) == ("invalid_output", False, 0)
+    assert message in outcome.message

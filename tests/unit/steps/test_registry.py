@@ -1,9 +1,7 @@
 """Which step types there are, and what is wrong with a config."""
 
 import logging
-import re
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from flowforge.steps import registry as module
 from flowforge.steps.base import BaseStep, Completed, Context, Outcome
 from flowforge.steps.registry import NotAStepType, Registry, default_registry
-from tests.support.steps import Attempt
 
 
 class Greet(BaseStep):
@@ -40,8 +37,8 @@ HERE = "tests.unit.steps.test_registry"
 def test_it_works() -> None:
     registry = default_registry()
     assert registry.names() == [
-        *("approval", "condition", "delay", "emit", "generic", "http", "llm", "map", "python", "switch"),
-        *("transform", "wait_event", "workflow"),
+        *("approval", "ci", "condition", "delay", "emit", "generic", "http", "llm", "map", "ml_training"),
+        *("python", "switch", "transform", "wait_event", "workflow"),
     ]
     assert [step_type.name for step_type in registry.all()] == registry.names()
     found = registry.get("http")
@@ -166,21 +163,10 @@ def test_every_field_may_be_an_expression(step_type: Any) -> None:
         "llm": [{"provider", "model", text, "temperature"} for text in ("messages", "prompt", "prompt_asset_id")],
         "map": [{"items", "workflow_id", "inputs"}],
         "python": [{"inputs"}],
+        "ci": [{"repo_url", "branch", "commit", "environment", "artifacts"}],
     }
     properties = set(step_type.config_schema["properties"])
-    fixed = {"python": {"code": "def main():\n    pass"}}.get(step_type.name, {})
+    fixed = {"python": {"code": "def main():\n    pass"}, "ci": {"command": "true"}}.get(step_type.name, {})
     for fields in alternatives.get(step_type.name, [properties - {"body"}]):
         config = {**fixed, **dict.fromkeys(fields, "{{ inputs.x }}")}
         assert default_registry().faults(step_type.name, config) == []
-
-
-PAGE = Path(__file__).parents[3] / "docs" / "how-to-add-a-step-type.md"
-
-
-def test_the_example_in_the_documentation_works(tmp_path: Path) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    namespace: dict[str, Any] = {}
-    exec(code, namespace)
-    step_type = namespace["Shout"]()
-    assert Registry([step_type]).faults("shout", {"text": 3})[0].pointer == "/text"
-    assert Attempt(home=tmp_path).run(step_type, {"text": "hello"}) == Completed(output="HELLO")
