@@ -77,16 +77,19 @@ class Python(BaseStep):
             detail = "code holds no expressions ({{ … }}); pass values as inputs"
             return [Fault(pointer="/code", code="expression_in_code", detail=detail)]
         try:
-            schema = inputs_schema(_read(config["code"]))
+            tree = _parsed(config["code"])
         except _NoCode as error:
-            return [Fault(pointer="/code", code=error.code, detail=str(error))]
+            return [Fault(pointer="/code", code="syntax_error", detail=str(error))]
+        if not _defines_main(tree):
+            return [Fault(pointer="/code", code="no_main", detail="the code has to define `def main(**inputs)`")]
+        schema = inputs_schema(tree)
         return [] if schema is None else faults_of_inputs(schema, config.get("inputs", {}))
 
     def run(self, context: Context) -> Outcome:
         inputs = context.config.get("inputs", {})
         try:
             code = _code(context)
-            schema = inputs_schema(_read(code))
+            schema = inputs_schema(_parsed(code))
         except NotAvailable as error:
             return Failed(code="not_available", message=str(error), retryable=error.retryable)
         except _NoCode as error:
@@ -113,22 +116,15 @@ def _called(request: Mapping[str, Any], context: Context) -> ProcessResult:
 
 
 class _NoCode(Exception):
-    """A text that cannot be called, and why."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
+    """A text that cannot be parsed, and why."""
 
 
-def _read(code: str) -> ast.Module:
-    """The tree of a text that defines `main`. Raises _NoCode."""
+def _parsed(code: str) -> ast.Module:
+    """Raises _NoCode."""
     try:
-        tree = ast.parse(code, python_runner.FILENAME)
+        return ast.parse(code, python_runner.FILENAME)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _NoCode("syntax_error", _describe(error)) from None
-    if not _defines_main(tree):
-        raise _NoCode("no_main", "the code has to define `def main(**inputs)`")
-    return tree
+        raise _NoCode(_describe(error)) from None
 
 
 def _faults_of_members(config: Mapping[str, Any]) -> list[Fault]:
