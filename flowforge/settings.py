@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "flowforge.assets",
     "flowforge.credentials",
+    "templates_app",
     "workflows",
     "flowforge.triggers",
     "runs",
@@ -294,6 +295,7 @@ EVENT_SINKS = ["webhooks.sink.Outbox"]  # what hears of events within the transa
 CHORES = [  # what looks around every few seconds: flowforge.cli.chores
     "flowforge.credentials.services.expiry.run_once",
     "flowforge.alerts.services.checking.run_once",
+    "flowforge.schedules.services.notices.run_once",
     "flowforge.assets.services.sweeping.run_once",
 ]
 SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose of its keys, place within the row
@@ -303,8 +305,10 @@ SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose
     ("webhooks.Subscription", "secret_ciphertext", "webhooks", "secret"),
     ("webhooks.Subscription", "old_secret_ciphertext", "webhooks", "secret"),
 ]
+OVERDUE_SCHEDULES = "flowforge.schedules.selectors.count_overdue"  # how many nobody looks at: insights/health.py
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
+TEMPLATE_USERS = "workflows.selectors.template_users_count"  # templates_app/ports.py says what it gives
 RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does
 
 # --- the engine ---------------------------------------------------------------------------------------------------

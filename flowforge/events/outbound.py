@@ -17,6 +17,8 @@ from flowforge.steps.values import is_reserved_event
 APPROVAL_REQUESTED: Final = "approval.requested"
 CREDENTIAL_EXPIRED: Final = "credential.expired"
 ALERT_TRIGGERED: Final = "alert.triggered"
+SCHEDULE_MISSED: Final = "schedule.missed"
+SCHEDULE_QUARANTINED: Final = "schedule.quarantined"
 SUBSCRIPTION_DISABLED: Final = "subscription.disabled"
 SUBSCRIPTION_TEST: Final = "subscription.test"
 
@@ -36,6 +38,8 @@ _BY_CONTRACT: Final[Mapping[str, str]] = {
 
 _ID: Final[Schema] = {"type": "string", "format": "uuid"}
 _TEXT: Final[Schema] = {"type": "string"}
+_MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}
+_SCHEDULE: Final[Mapping[str, Schema]] = {"schedule_id": _ID, "project_id": _ID, "workflow_id": _ID, "name": _TEXT}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +160,20 @@ TOLD: Final[Mapping[str, Told]] = {
                 value={"type": ["number", "null"]},
             ),
             _of_project(
+                SCHEDULE_MISSED,
+                "A schedule was due and nobody was there to fire it, from `due_at` on: once for each outage.",
+                **_SCHEDULE,
+                due_at=_MOMENT,
+                catch_up={"enum": ["none", "last", "all"]},
+            ),
+            _of_project(
+                SCHEDULE_QUARANTINED,
+                "A schedule was put aside after three errors in a row.",
+                **_SCHEDULE,
+                code=_TEXT,
+                message=_TEXT,
+            ),
+            _of_project(
                 SUBSCRIPTION_DISABLED,
                 "Nothing is sent to an address any more: it is gone, or has failed for days.",
                 subscription_id=_ID,
@@ -168,5 +186,8 @@ TOLD: Final[Mapping[str, Told]] = {
 }
 """Every event of ours that can be subscribed to, by name. Those that projects publish are beside it."""
 
-PUBLISHED: Final = (ALERT_TRIGGERED, CREDENTIAL_EXPIRED, SUBSCRIPTION_DISABLED)
+PUBLISHED: Final = (
+    *(ALERT_TRIGGERED, CREDENTIAL_EXPIRED, SCHEDULE_MISSED, SCHEDULE_QUARANTINED),
+    SUBSCRIPTION_DISABLED,
+)
 """Those of ours that are published in their project as its own events are: `wait_event` and triggers hear them."""

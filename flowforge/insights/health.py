@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from typing import Any, Final
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils.module_loading import import_string
 
 from flowforge.assets.services.storing import check_store
 from flowforge.assets.storage import StoreFailed
@@ -31,6 +32,7 @@ from runs.readiness import ReadyQueue, ready_queues
 SLOW: Final = timedelta(milliseconds=500)
 UNSERVED_AFTER: Final = timedelta(seconds=10)  # a worker that starts is not expected to be faster
 SWEPT_WITHIN: Final = timedelta(seconds=15)  # sweeps come every second, and are told of every five
+OVERDUE_AFTER: Final = timedelta(seconds=60)  # schedules are looked at once a second
 SWEEPLESS: Final = timedelta(seconds=60)
 LOW_BYTES: Final = 1024**3
 LOW_SHARE: Final = 0.05
@@ -140,7 +142,11 @@ class _Fleet:
             return Verdict(status="UNHEALTHY", detail="Nobody looks for runs whose moment has come.")
         late = swept < self._now - SWEPT_WITHIN
         detail = f"The last look for due runs was {max(0.0, (self._now - swept).total_seconds()):.0f} s ago."
-        return Verdict(status="DEGRADED" if late else "HEALTHY", detail=detail)
+        count_overdue: Callable[[datetime], int] = import_string(settings.OVERDUE_SCHEDULES)
+        overdue = count_overdue(self._now - OVERDUE_AFTER)
+        if overdue:
+            detail = f"Schedules that are overdue: {overdue}. {detail}"
+        return Verdict(status="DEGRADED" if late or overdue else "HEALTHY", detail=detail)
 
     def _complaints(self, ready: dict[str, ReadyQueue]) -> Iterator[str]:
         since = {queue: found.unhindered_since for queue, found in ready.items()}

@@ -48,6 +48,7 @@ class Schedule(EditableRow):
     error_count = models.PositiveSmallIntegerField(default=0)  # in a row
     error = models.JSONField(null=True)  # the newest: {code, message, at}
     quarantined_at = models.DateTimeField(null=True)
+    missed_told_until = models.DateTimeField(null=True)  # `schedule.missed` speaks of what was due until then
     # beat's row: rings the bell. Nothing hangs on it but how soon; services.bells makes it anew if somebody deletes it
     periodic_task = models.OneToOneField(
         PeriodicTask, null=True, on_delete=models.SET_NULL, related_name="flowforge_schedule"

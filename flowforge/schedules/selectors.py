@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import NotFound
@@ -28,6 +28,18 @@ def due_schedules(now: datetime, limit: int) -> list[uuid.UUID]:
     """Those that someone has to look at, the most overdue first."""
     due = Schedule.objects.filter(next_run_at__lte=now).order_by("next_run_at")
     return list(due.values_list("id", flat=True)[:limit])
+
+
+def overdue_schedules(before: datetime, limit: int) -> list[Schedule]:
+    """Those that somebody should have looked at before a moment, and that nobody was told of."""
+    untold = Q(missed_told_until=None) | Q(missed_told_until__lt=F("next_due_at"))
+    overdue = Schedule.objects.filter(untold, next_run_at__lte=before, next_due_at__isnull=False)
+    return list(overdue.order_by("next_run_at")[:limit])
+
+
+def count_overdue(before: datetime) -> int:
+    """Schedules that somebody should have looked at before a moment: none, where the clockwork works."""
+    return Schedule.objects.filter(next_run_at__lte=before).count()
 
 
 def next_moment() -> datetime | None:

@@ -38,6 +38,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Runs", "play_circle", "runs.run"),
                     _page("Failures", "report", "runs.failuregroup"),
                     _page("Workflows", "account_tree", "workflows.workflow"),
+                    _page("Step templates", "stacks", "templates_app.steptemplate"),
                     _page("Schedules", "event_repeat", "schedules.schedule"),
                     _page("Event triggers", "sensors", "triggers.eventtrigger"),
                     _page("Alerts", "notifications", "alerts.alert"),

@@ -9,7 +9,10 @@ from flowforge.core.json import Json
 from flowforge.kernel import durations
 
 EVENT_NAME: Final = "[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}"  # of a project event; `*` is left to patterns
-RESERVED_EVENTS: Final = ("run", "step", "workflow", "task", "approval", "credential", "alert", "subscription")
+RESERVED_EVENTS: Final = (
+    *("run", "step", "workflow", "task", "approval"),
+    *("credential", "alert", "schedule", "subscription"),
+)
 RESERVED_DETAIL: Final = (
     f"Events that begin with {', '.join(f'{name}.' for name in RESERVED_EVENTS)} are FlowForge's own."
 )

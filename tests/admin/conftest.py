@@ -18,6 +18,7 @@ from flowforge.schedules.models import Backfill, Schedule
 from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
+from templates_app.models import StepTemplate
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page
@@ -48,6 +49,7 @@ class World:
     credential: Credential
     alert: Alert
     asset: Asset
+    template: StepTemplate
     event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
@@ -70,6 +72,7 @@ class World:
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
             "assets/asset": self.asset,
+            "templates_app/steptemplate": self.template,
             "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
@@ -122,6 +125,7 @@ def world(db: None) -> World:
         ),
         asset=factories.make_asset(project=project, type="snippet", label=EVIL, metadata={EVIL: EVIL}),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
+        template=factories.make_template(project=project, name=EVIL, description=EVIL, config={EVIL: EVIL}),
         webhook=webhook,
         call=Call.objects.create(
             webhook=webhook, decision="rejected", reason="invalid", detail=EVIL, event=EVIL, headers={EVIL: EVIL},

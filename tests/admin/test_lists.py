@@ -38,6 +38,8 @@ QUERIES = {  # at most, session and person among them
     "triggers/eventtrigger page": 11,
     "credentials/credential list": 5,
     "credentials/credential page": 5,
+    "templates_app/steptemplate list": 5,
+    "templates_app/steptemplate page": 6,
     "schedules/schedule list": 5,
     "schedules/schedule page": 11,
     "schedules/backfill list": 5,
@@ -69,6 +71,7 @@ def test_it_works(superuser: Client, world: World, query_counter: Counter, name:
         factories.make_worker()
         factories.make_credential(project=workflow.project)
         factories.make_asset(project=workflow.project)
+        factories.make_template(project=workflow.project)
         factories.make_backfill(schedule=factories.make_schedule(workflow=workflow))
         factories.make_api_key(project=workflow.project, created_by=factories.make_user())
         factories.make_version(workflow=world.workflow, version=workflow.version + Run.objects.count())

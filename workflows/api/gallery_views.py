@@ -38,8 +38,8 @@ class GalleryViewSet(WorkflowViews):
         """Read a workflow of the gallery: its definition, its picture, inputs to try.
 
         In the definition, `workflow_id: gallery:<slug>` stands for another workflow of the gallery, which is installed
-        with it. `triggers` has bodies for `POST /v1/schedules` and `POST /v1/webhooks` that suit it; they want the
-        `workflow_id` of the installed one.
+        with it. `triggers` has bodies for `POST /v1/schedules`, `POST /v1/webhooks` and `POST /v1/event-triggers`
+        that suit it; they want the `workflow_id` of the installed one.
         """
         shown = present.gallery_item(item(slug), mermaid(slug))
         return self.ok(shown, etag_of=shown)

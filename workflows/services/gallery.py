@@ -1,8 +1,8 @@
 """The gallery: whole workflows that ship with FlowForge, a file each in workflows/gallery. Pure, but for reading these.
 
 A file says `name` (its slug again), `title`, `description`, `tags`, `needs` (what there has to be beside a fresh
-installation), `example` (inputs worth a try), `triggers` (bodies for a schedule or a webhook that suit it) and the
-`definition`. Where a definition starts another workflow of the gallery it says `workflow_id: gallery:<slug>`.
+installation), `example` (inputs worth a try), `triggers` (bodies for what could start it) and the `definition`. Where
+that starts another workflow of the gallery it says `workflow_id: gallery:<slug>`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ class Item:
     definition: Mapping[str, Any]  # as the file has it
     needs: tuple[Need, ...] = ()
     example: Mapping[str, Json] = field(default_factory=dict)
-    triggers: Mapping[str, Json] = field(default_factory=dict)  # schedule, webhook -> the body that would make it
+    triggers: Mapping[str, Json] = field(default_factory=dict)  # schedule, webhook, event -> body that makes it
 
     @property
     def installs(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from flowforge.schedules import selectors
 from flowforge.schedules.constants import ERROR_BACKOFF, MAX_ERRORS, TRIGGER
 from flowforge.schedules.models import Schedule
 from flowforge.schedules.recurrences import policy_of, recurrence_of
-from flowforge.schedules.services import bells, starting
+from flowforge.schedules.services import bells, notices, starting
 from flowforge.schedules.services.starting import Refused, Start, StartResult
 from runs.services.intents import ask_to_cancel
 from workflows.models import TriggerDecision
@@ -76,6 +76,7 @@ def _tick(schedule: Schedule, now: datetime) -> Fired:
     results = starting.start_dues(schedule, [Start(due_at=found.due_at) for found in verdicts if found.starts])
     decisions = _decisions(verdicts, results, live[-1] if live else None)
     record_decisions(trigger=trigger_of(schedule), decisions=decisions, now=now)
+    notices.tell_missed(schedule, verdicts, now)
     failpoint("schedule.before_commit")
     _move_on(schedule, recurrence, planned, results, now)
     started = sum(found.run_id is not None for found in results.values())
@@ -144,6 +145,7 @@ def _count_error(schedule: Schedule, code: str, message: str, now: datetime) -> 
     schedule.error = {"code": code, "message": message[:500], "at": isoformat(now)}
     if schedule.error_count >= MAX_ERRORS and schedule.quarantined_at is None:
         schedule.quarantined_at, schedule.next_run_at = now, None
+        notices.tell_quarantined(schedule)
 
 
 def _rest(schedule: Schedule) -> None:
@@ -156,7 +158,7 @@ def _save(schedule: Schedule) -> None:
     schedule.save(
         update_fields=[
             *("next_due_at", "next_run_at", "last_due_at", "last_run_at"),
-            *("error_count", "error", "quarantined_at"),
+            *("error_count", "error", "quarantined_at", "missed_told_until"),
         ]
     )
 

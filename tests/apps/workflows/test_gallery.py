@@ -20,7 +20,7 @@ from workflows.services.installing import install_gallery
 
 ONE = "/v1/gallery/customer-onboarding"
 CHILDREN = {"create-account", "invite-member"}
-PENDING = {"ci", "etl", "ml_training"}  # step types whose workflows come with them
+PENDING = {"etl"}  # step types whose workflows come with them
 KINDS = {"credential", "isolation", "program", "provider", "target"}
 
 
@@ -68,9 +68,10 @@ def test_together_they_use_every_step_type() -> None:
 def test_the_triggers_that_they_propose_can_be_made(client: ApiClient, project: Project) -> None:
     install_gallery(project_id=project.pk)
     ids = dict(Workflow.objects.values_list("name", "id"))
-    for kind, path in (("schedule", "/v1/schedules"), ("webhook", "/v1/webhooks")):
+    paths = {"schedule": "/v1/schedules", "webhook": "/v1/webhooks", "event": "/v1/event-triggers"}
+    assert {kind for one in gallery() for kind in one.triggers} == set(paths)
+    for kind, path in paths.items():
         bodies = [(one.slug, one.triggers[kind]) for one in gallery() if kind in one.triggers]
-        assert bodies
         for slug, body in bodies:
             client.post(path, {"workflow_id": str(ids[slug]), **body}).expect(201)
 

@@ -35,7 +35,7 @@ class Gallery:
         self._bell = bell
         self._clock = clock
 
-    def play(self, name: str, **inputs: Any) -> Run:
+    def play(self, name: str, /, **inputs: Any) -> Run:
         return self.settle(Flow(self._bell, self.installed[name]).start(**inputs))
 
     def settle(self, run: Run) -> Run:

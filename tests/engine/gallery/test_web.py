@@ -4,10 +4,13 @@ import json
 
 import pytest
 
+from runs.models import Run
 from tests.engine.conftest import statuses, step
 from tests.engine.gallery.conftest import Gallery
+from tests.support.api import ApiClient
 from tests.support.http_stub import HttpStub
 from tests.support.llm_server import LlmServer
+from workflows.services.gallery import item
 
 pytestmark = pytest.mark.django_db
 
@@ -87,3 +90,16 @@ def test_a_document_that_nobody_sorts(gallery: Gallery, llm_server: LlmServer) -
     llm_server.says(answer("other", 0.1))
     run = gallery.too_late(gallery.play("document-triage", base_url=llm_server.url, model="m"))
     assert (run.status, run.outputs["kind"], run.outputs["by"]) == ("completed", "unsorted", None)
+
+
+def test_a_service_that_is_down_opens_an_incident(gallery: Gallery, client: ApiClient) -> None:
+    """By the event trigger that incident-escalation proposes."""
+    workflow = gallery.installed["incident-escalation"]
+    trigger = item("incident-escalation").triggers["event"]
+    client.post("/v1/event-triggers", {"workflow_id": str(workflow.pk), **trigger}).expect(201)
+    gallery.play("service-watch", url="http://10.0.0.1/")
+    incident = Run.objects.get(workflow=workflow)
+    assert incident.inputs["incident"] == "http://10.0.0.1/"
+    assert incident.status == "waiting"
+    gallery.play("service-watch", url="http://10.0.0.1/")
+    assert Run.objects.filter(workflow=workflow).count() == 1
