@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "flowforge.workers",
     "flowforge.assets",
     "flowforge.credentials",
+    "templates_app",
     "workflows",
     "flowforge.triggers",
     "runs",
@@ -307,6 +308,7 @@ SEALED = [  # what `manage.py rotate_secrets` seals anew: model, column, purpose
 OVERDUE_SCHEDULES = "flowforge.schedules.selectors.count_overdue"  # how many nobody looks at: insights/health.py
 IDEMPOTENCY_STORE = "flowforge.projects.idempotency.DatabaseStore"
 WORKFLOW_RUNS_PORT = "runs.port.Port"  # workflows/ports.py says what it gives
+TEMPLATE_USERS = "workflows.selectors.template_users_count"  # templates_app/ports.py says what it gives
 RUNS_BRAKE = "runs.services.braking.brake"  # flowforge/operating/services.py says what it does
 
 # --- the engine ---------------------------------------------------------------------------------------------------

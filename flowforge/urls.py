@@ -18,6 +18,7 @@ urlpatterns = [
     path("v1/", include("flowforge.projects.api.urls")),
     path("v1/", include("flowforge.assets.api.urls")),
     path("v1/", include("flowforge.credentials.api.urls")),
+    path("v1/", include("templates_app.api.urls")),
     path("v1/", include("flowforge.triggers.api.urls")),
     path("v1/", include("flowforge.engine.api.urls")),
     path("v1/", include("flowforge.schedules.api.urls")),

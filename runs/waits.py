@@ -46,7 +46,8 @@ def open_approvals(caller: Caller, scope: str) -> QuerySet[StepRun]:
     projects = [project for project in caller.project_ids if caller.can(scope, project)]
     in_time = Q(available_at__isnull=True) | Q(available_at__gt=clock.now())
     live = Q(run__finished_at__isnull=True, run__cancel_requested_at__isnull=True)
-    return waiting_steps(approval.WAITS_FOR).filter(in_time, live, _assigned(caller, projects))
+    others = ~Q(run__created_by=caller.actor) | Q(**{f"then__asks__{approval.FOUR_EYES}__isnull": True})
+    return waiting_steps(approval.WAITS_FOR).filter(in_time, live, others, _assigned(caller, projects))
 
 
 def page_of_approvals(approvals: QuerySet[StepRun], params: PageParams) -> Page:

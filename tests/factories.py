@@ -21,6 +21,7 @@ from flowforge.schedules.models import Backfill, Schedule
 from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import FailureGroup, Run, StepRun
+from templates_app.models import StepTemplate, StepTemplateVersion
 from workflows.models import Workflow, WorkflowVersion
 
 PASSWORD = "a long password of tests"
@@ -106,6 +107,23 @@ def make_credential(*, project: Project, data: Mapping[str, str | int] | None = 
     row = Credential(project=project, **{"name": f"secret_{next(_numbers)}", "type": "token", "hosts": ["*"], **fields})
     row.data_ciphertext = seal(row, data or {"token": "the token of tests"})
     row.save(force_insert=True)
+    return row
+
+
+def make_template(*, project: Project, **fields: Any) -> StepTemplate:
+    """A template of one version that adds its parameter `x` to a value; content is stored unchecked."""
+    content = {
+        "step_type": "transform",
+        "config": {"values": {"sum": "{{ parameters.x + 1 }}"}},
+        "parameters": {"properties": {"x": {"type": "integer", "default": 1}}},
+        "retry": None,
+        "timeout": None,
+    }
+    content |= {name: fields.pop(name) for name in list(fields) if name in content}
+    row = StepTemplate.objects.create(
+        **{"project": project, "name": f"Template {next(_numbers)}", "step_type": content["step_type"], **fields}
+    )
+    StepTemplateVersion.objects.create(template=row, version=row.version, **content)
     return row
 
 

@@ -6,6 +6,7 @@ from django.db.models import Q
 from flowforge.core.models import EditableRow, Row
 from flowforge.projects.models import Project, User
 from flowforge.projects.scoping import ScopedQuerySet
+from templates_app.models import StepTemplate
 from workflows.constants import DECISIONS
 
 
@@ -13,6 +14,12 @@ class VersionQuerySet(ScopedQuerySet["WorkflowVersion"]):
     """A version belongs to its workflow's project."""
 
     project_path = "workflow__project_id"
+
+
+class UseQuerySet(ScopedQuerySet["TemplateUse"]):
+    """A use belongs to the project of its workflow, which is its template's."""
+
+    project_path = "version__workflow__project_id"
 
 
 class Workflow(EditableRow):
@@ -54,6 +61,8 @@ class WorkflowVersion(Row):
     version = models.PositiveIntegerField()
     definition = models.JSONField()  # {nodes, edges, config, input_schema, output}: kernel.definition.normalise
     definition_hash = models.CharField(max_length=64)  # SHA-256 of its canonical JSON
+    # what runs go by, where templates make another document of it; null: the definition itself
+    expanded = models.JSONField(null=True)
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     objects = VersionQuerySet.as_manager()
@@ -63,6 +72,26 @@ class WorkflowVersion(Row):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.version}"
+
+
+class TemplateUse(Row):
+    """The nodes of a version that a version of a template makes. Never changed, as the version itself."""
+
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.CASCADE, related_name="template_uses", db_index=False)
+    template = models.ForeignKey(StepTemplate, on_delete=models.CASCADE, related_name="+", db_index=False)
+    template_version = models.PositiveIntegerField()
+    node_ids = models.JSONField()  # in the order of the nodes
+
+    objects = UseQuerySet.as_manager()
+
+    class Meta(Row.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["version", "template", "template_version"], name="template_use_once")
+        ]
+        indexes = [models.Index(fields=["template", "-created_at", "-id"], name="template_use_listing")]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.template_version} in {self.version}"
 
 
 class TriggerDecision(Row):

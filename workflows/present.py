@@ -52,6 +52,19 @@ def version_row(row: Mapping[str, Any], workflow_id: uuid.UUID, current: int) ->
     }
 
 
+def template_use(row: Mapping[str, Any], newest: int) -> dict[str, Json]:
+    """A workflow that uses a template, from a row with USE_FIELDS."""
+    return {
+        "workflow_id": row["version__workflow_id"],
+        "workflow_name": row["version__workflow__name"],
+        "workflow_status": row["version__workflow__status"],
+        "workflow_version": row["version__version"],
+        "template_version": row["template_version"],
+        "outdated": row["template_version"] < newest,
+        "nodes": row["node_ids"],
+    }
+
+
 def gallery_row(one: Item) -> dict[str, Json]:
     """A workflow of the gallery as a list shows it."""
     return {

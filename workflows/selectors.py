@@ -15,12 +15,17 @@ from flowforge.kernel.document import load
 from flowforge.projects.scoping import get_visible
 from workflows.constants import DEFINITION_CACHE_SIZE
 from workflows.lookups import Member
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import TemplateUse, Workflow, WorkflowVersion
 
 LIST_FIELDS: Final = (
     *("id", "project_id", "name", "description", "status", "version", "tags"),
     *("created_at", "updated_at"),
 )
+USE_FIELDS: Final = (
+    *("id", "created_at", "version__workflow_id", "version__workflow__name", "version__workflow__status"),
+    *("version__version", "template_version", "node_ids"),
+)
+_CURRENT: Final = {"version__version": F("version__workflow__version")}
 VERSION_FIELDS: Final = ("id", "version", "definition_hash", "created_by_id", "created_at")
 
 
@@ -91,7 +96,22 @@ def _current(workflow_ids: Iterable[uuid.UUID]) -> QuerySet[WorkflowVersion]:
 @lru_cache(maxsize=DEFINITION_CACHE_SIZE)
 def definition_of(version_id: uuid.UUID) -> Definition:
     """The parsed definition of a version. Kept in this process: versions never change. Raises NotFound."""
-    document = WorkflowVersion.objects.filter(pk=version_id).values_list("definition", flat=True).first()
-    if document is None:
+    row = WorkflowVersion.objects.filter(pk=version_id).values_list("expanded", "definition").first()
+    if row is None:
         raise NotFound(detail=f"There is no workflow version {version_id}.")
-    return load(document)
+    expanded, definition = row
+    return load(definition if expanded is None else expanded)
+
+
+def uses_of_template(caller: Caller, template_id: uuid.UUID) -> QuerySet[TemplateUse, dict[str, Any]]:
+    """Where a template is used, by the current versions of workflows that the caller may read; as values."""
+    found = TemplateUse.objects.visible_to(caller, "workflows:read").filter(template_id=template_id, **_CURRENT)
+    rows: QuerySet[TemplateUse, dict[str, Any]] = found.values(*USE_FIELDS)
+    return rows
+
+
+def template_users_count(template_id: uuid.UUID) -> int:
+    """How many workflows that are not archived use a template in their current version."""
+    found = TemplateUse.objects.filter(template_id=template_id, **_CURRENT)
+    live = found.exclude(version__workflow__status=Workflow.Status.ARCHIVED)
+    return live.order_by().values("version__workflow_id").distinct().count()

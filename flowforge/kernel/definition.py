@@ -71,7 +71,7 @@ class Node:
     on_error: Literal["fail", "continue"] = "fail"
     queue: str | None = None  # worker pool; None: the step type's own
     cache: Cache | None = None
-    template_id: str | None = None  # the template that the rest of the node is taken from
+    template_id: str | None = None  # of the template that type and config were taken from, in this version of it
     template_version: int | None = None
     compensate: Compensation | None = None
     each: Each | None = None  # of a `map`

@@ -101,7 +101,7 @@ def _node(position: int, node: Document, policy: Document | None) -> Node:
 
 
 def _each(position: int, node: Document, policy: Document | None) -> Each | None:
-    if node.get("type") != "map" or node.get("template_id") is not None:
+    if node.get("type") != "map":
         return None
     config: Document = node["config"]
     step = config.get("step") or run_each(config)

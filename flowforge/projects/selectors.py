@@ -12,6 +12,7 @@ from flowforge.core.json import Json
 from flowforge.core.recent import Recent
 from flowforge.projects.constants import ROLE_SCOPES, ROLES
 from flowforge.projects.models import ApiKey, Membership, Project, ProjectQuerySet, TokenFamily, User
+from flowforge.projects.scoping import get_visible
 from flowforge.steps.levels import LEVELS
 
 _settings: Recent[Mapping[str, Json]] = Recent(ttl_seconds=1.0)
@@ -120,6 +121,23 @@ def resolve_project(
     if project is None:
         raise InvalidBody(faults=[Fault(pointer=pointer, code="not_found", detail="There is no such project.")])
     caller.require(scope, project.pk)
+    require_active(project)
+    return project
+
+
+def project_to_write(
+    caller: Caller, in_path: uuid.UUID | None, in_body: uuid.UUID | str | None, *, scope: str
+) -> Project:
+    """Where something new goes: by the path (404), by the body (422), or the caller's only project.
+
+    Raises as `resolve_project`; InvalidBody (422) where path and body contradict each other.
+    """
+    if in_path is None:
+        return resolve_project(caller, in_body, scope=scope)
+    if in_body not in (None, in_path):
+        detail = "The path names another project."
+        raise InvalidBody(faults=[Fault(pointer="/project_id", code="contradiction", detail=detail)])
+    project = get_visible(Project.objects.all(), caller, in_path, scope)
     require_active(project)
     return project
 

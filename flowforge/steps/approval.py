@@ -14,6 +14,7 @@ from flowforge.steps.values import faults_of_duration, holds_expression
 Decision = Literal["approved", "rejected", "expired"]
 
 WAITS_FOR: Final = "approval"
+FOUR_EYES: Final = "four_eyes"  # is among what it asks for, or is not: whoever started the run may not decide
 DECISIONS: Final[tuple[Decision, ...]] = ("approved", "rejected", "expired")
 _ON_TIMEOUT: Final[Mapping[str, Decision]] = {"approve": "approved", "reject": "rejected", "fail": "expired"}
 _REFUSED: Final[Mapping[Decision, Failed]] = {
@@ -47,6 +48,12 @@ class Approval(BaseStep):
                 "title": "Assignees",
                 "description": "Names of people or roles of the project, who alone may decide; empty: everybody.",
             },
+            "four_eyes": {
+                "type": "boolean",
+                "default": False,
+                "title": "Four eyes",
+                "description": "Whoever started the run may not decide.",
+            },
             "timeout": {"type": ["string", "number"], "title": "Timeout", "examples": ["24h"]},
             "on_timeout": {"enum": list(_ON_TIMEOUT), "default": "fail", "title": "On timeout"},
         },
@@ -75,6 +82,8 @@ class Approval(BaseStep):
         except ValueError as error:  # a SchemaError is one
             return Failed(code="invalid_config", message=str(error), retryable=False)
         asks = {name: config[name] for name in ("title", "instructions", "form", "assignees") if name in config}
+        if config.get("four_eyes"):
+            asks[FOUR_EYES] = True
         then = decided(_ON_TIMEOUT[config.get("on_timeout", "fail")], by=None, data={})
         return bounded(Waiting(until=until, then=then, waits_for=WAITS_FOR, asks=asks), context)
 

@@ -43,6 +43,8 @@ def decide_approval(
         raise Conflict(detail="The step is not an approval.")
     asks = (step.then or {}).get("asks", {})
     _require_assignee(caller, uuid_of(run.project_id), asks.get("assignees") or ())
+    if approval.FOUR_EYES in asks:
+        _require_another(caller, step)
     _require_open(step, _WAITING)
     if data is not MISSING or decision == "approved":
         data = _fitting(asks.get("form"), {} if data is MISSING else data)
@@ -125,6 +127,12 @@ def _require_assignee(caller: Caller, project_id: uuid.UUID, assignees: Collecti
         return
     if caller.user_id is None or not {caller.name, role_of(caller.user_id, project_id)} & set(assignees):
         raise PermissionMissing(detail="This is for others to decide: the approval has assignees.")
+
+
+def _require_another(caller: Caller, step: StepRun) -> None:
+    """Who started the run, as a person or by a key, has to leave the decision to somebody else."""
+    if step.run.created_by == caller.actor:
+        raise PermissionMissing(detail="You started this run: the approval asks for somebody else's eyes.")
 
 
 def _fitting(form: Mapping[str, Any] | None, data: Json) -> Json:

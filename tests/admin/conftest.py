@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.alerts.models import Alert
+from flowforge.assets.models import Asset
 from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
@@ -17,6 +18,7 @@ from flowforge.schedules.models import Backfill, Schedule
 from flowforge.triggers.models import EventTrigger
 from flowforge.workers.models import Worker
 from runs.models import Run, RunEvent
+from templates_app.models import StepTemplate
 from tests import factories
 from tests.admin import devtools
 from tests.admin.devtools import Chromium, Page
@@ -46,6 +48,8 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    asset: Asset
+    template: StepTemplate
     event_trigger: EventTrigger
 
     def pages(self) -> dict[str, str]:
@@ -67,6 +71,8 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "assets/asset": self.asset,
+            "templates_app/steptemplate": self.template,
             "triggers/eventtrigger": self.event_trigger,
         }
         pages = {"index": "/admin/", "search": "/admin/runs/run/?q=script", "empty": "/admin/runs/run/?q=nothing"}
@@ -117,7 +123,9 @@ def world(db: None) -> World:
             project=project, workflow=workflow, name=EVIL, event=EVIL[:100], match=EVIL, input_mapping={EVIL: EVIL},
             dedupe=EVIL,
         ),
+        asset=factories.make_asset(project=project, type="snippet", label=EVIL, metadata={EVIL: EVIL}),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
+        template=factories.make_template(project=project, name=EVIL, description=EVIL, config={EVIL: EVIL}),
         webhook=webhook,
         call=Call.objects.create(
             webhook=webhook, decision="rejected", reason="invalid", detail=EVIL, event=EVIL, headers={EVIL: EVIL},

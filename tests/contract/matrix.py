@@ -18,6 +18,7 @@ from flowforge.projects.models import ApiKey, Membership, Project
 from flowforge.schedules.models import Backfill, Schedule
 from flowforge.triggers.models import EventTrigger
 from runs.models import FailureGroup, Run, StepRun
+from templates_app.models import StepTemplate
 from tests import factories
 from tests.support.api import Answer, ApiClient
 from webhooks.models import Call, Delivery, Subscription, Webhook
@@ -32,12 +33,13 @@ _NEW_KEY: Final = {"name": "new", "scopes": ["runs:read"]}
 _NEW_ASSET: Final = {"type": "dataset", "label": "new", "content": "a,b"}
 _NEW_CREDENTIAL: Final = {"name": "new", "type": "token", "data": {"token": "a token of tests"}}
 _NEW_SCHEDULE: Final = {"name": "new", "workflow_id": "{workflow}", "cron": "@daily"}
+_NEW_TEMPLATE: Final = {"name": "new", "step_type": "transform", "config": {"values": {}}}
 _NEW_WORKFLOW: Final = {"name": "new", **DEFINITION}
 
 
 ID_NAMES: Final = (
     *("project", "workflow", "run", "step", "key", "failure", "event", "schedule", "backfill"),
-    *("webhook", "call", "subscription", "delivery", "credential", "alert", "trigger", "asset"),
+    *("webhook", "call", "subscription", "delivery", "credential", "alert", "trigger", "asset", "template"),
 )
 
 
@@ -100,6 +102,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/workflows/{workflow}:duplicate": Operation(
         scope="workflows:write", also="workflows:read", body={"name": "copy"}
     ),
+    "POST /v1/workflows/{workflow}:upgrade_templates": Operation(scope="workflows:write", body={}),
     "POST /v1/workflows/{workflow}:rollback": Operation(scope="workflows:write", body={"version": 1}),
     **_reads(
         "runs:read",
@@ -166,6 +169,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "PATCH /v1/alerts/{alert}": Operation(scope="alerts:write", body={"name": "other"}),
     "DELETE /v1/alerts/{alert}": Operation(scope="alerts:write"),
     **_reads(
+        "templates:read",
+        "/v1/templates",
+        "/v1/projects/{project}/templates",
+        "/v1/templates/{template}",
+        "/v1/templates/{template}/versions",
+        "/v1/templates/{template}/versions/{number}",
+        "/v1/templates/{template}/usage",
+    ),
+    "POST /v1/templates": Operation(scope="templates:write", body=_NEW_TEMPLATE),
+    "POST /v1/projects/{project}/templates": Operation(scope="templates:write", body=_NEW_TEMPLATE),
+    "PATCH /v1/templates/{template}": Operation(scope="templates:write", body={"name": "other"}),
+    "DELETE /v1/templates/{template}": Operation(scope="templates:write"),
+    "POST /v1/templates/{template}:render": Operation(scope="templates:read", body={}),
+    **_reads(
         "assets:read",
         "/v1/assets",
         "/v1/projects/{project}/assets",
@@ -228,6 +245,7 @@ NAMES_PROJECT: Final = (  # those whose body says into which project they write
     "POST /v1/events",
     "POST /v1/gallery/{slug}:install",
     "POST /v1/subscriptions",
+    "POST /v1/templates",
     "POST /v1/webhooks",
     "POST /v1/workflows",
     "POST /v1/workflows:import",
@@ -270,13 +288,14 @@ def make_place(project: Project) -> Place:
     credential = factories.make_credential(project=project)
     asset = factories.make_asset(project=project, type="prompt", content=b"Greet {{ name }}.")
     alert = Alert.objects.create(project=project, workflow=workflow, name="alert", metric="no_run")
+    template = factories.make_template(project=project)
     trigger = EventTrigger.objects.create(project=project, workflow=workflow, name="trigger", event="order.paid")
     subscription = Subscription.objects.create(project=project, url="https://93.184.215.14/x", events=["*"])
     delivery = Delivery.objects.create(
         subscription=subscription, event="order.paid", body='{"event": "order.paid"}', status="dead"
     )
     work = (project, workflow, run, step, key, failure, event, schedule, backfill)
-    rows = (*work, webhook, received, subscription, delivery, credential, alert, trigger, asset)
+    rows = (*work, webhook, received, subscription, delivery, credential, alert, trigger, asset, template)
     return Place(ids={name: str(row.pk) for name, row in zip(ID_NAMES, rows, strict=True)})
 
 
@@ -303,6 +322,7 @@ def snapshot(project_id: str) -> list:
         list(TriggerDecision.objects.filter(**owned).order_by("pk").values()),
         list(Webhook.objects.filter(**owned).order_by("pk").values()),
         list(Alert.objects.filter(**owned).order_by("pk").values()),
+        list(StepTemplate.objects.filter(**owned).order_by("pk").values()),
         list(Asset.objects.filter(**owned).order_by("pk").values()),
         list(AssetVersion.objects.filter(**owned).order_by("pk").values()),
         list(EventTrigger.objects.filter(**owned).order_by("pk").values()),

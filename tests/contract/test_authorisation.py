@@ -34,6 +34,7 @@ READS = {
     "webhooks:read",
     "credentials:read",
     "alerts:read",
+    "templates:read",
     "assets:read",
 }
 EDITS = {
@@ -43,6 +44,7 @@ EDITS = {
     "webhooks:write",
     "credentials:write",
     "alerts:write",
+    "templates:write",
     "assets:write",
 }
 ROLES = {  # of the scopes that the table names

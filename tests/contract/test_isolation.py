@@ -53,7 +53,7 @@ def test_it_rejects_a_copy_into_another_project(place, elsewhere, stranger):
     [
         *("/v1/workflows", "/v1/runs", "/v1/failures", "/v1/approvals", "/v1/api-keys", "/v1/projects"),
         *("/v1/step-types", "/v1/webhooks", "/v1/subscriptions", "/v1/schedules", "/v1/credentials", "/v1/alerts"),
-        *("/v1/event-triggers", "/v1/assets"),
+        *("/v1/event-triggers", "/v1/assets", "/v1/templates"),
     ],
 )
 def test_listings_hold_own_rows_alone(place, elsewhere, stranger, path):
@@ -69,7 +69,7 @@ def test_listings_hold_own_rows_alone(place, elsewhere, stranger, path):
     "path",
     [
         *("/v1/workflows", "/v1/runs", "/v1/failures", "/v1/api-keys", "/v1/schedules"),
-        *("/v1/webhooks", "/v1/subscriptions", "/v1/event-triggers", "/v1/assets"),
+        *("/v1/webhooks", "/v1/subscriptions", "/v1/event-triggers", "/v1/assets", "/v1/templates"),
     ],
 )
 def test_it_rejects_a_cursor_of_another_project(project, elsewhere, client, stranger, path):

@@ -14,6 +14,7 @@ from flowforge.core.errors import Fault, MalformedRequest
 from flowforge.core.json import Json
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import resolve_project
+from templates_app.selectors import names_of
 from workflows.api import docs
 from workflows.api.base import READ, WRITE, WorkflowViews
 from workflows.api.parsers import uploaded
@@ -40,13 +41,14 @@ class FileViewSet(WorkflowViews):
     def export(self, request: Request, workflow_id: uuid.UUID) -> HttpResponse:
         """Export a workflow as a file.
 
-        The same workflow gives the same text, so that it can be kept under version control. Import reads it.
+        The same workflow gives the same text, so that it can be kept under version control. Import reads it. Step
+        templates are named by their names, so that another project that has them can read it too.
         """
         chosen = self.choice("format", ("yaml", "json"))
         current = self.current(workflow_id)
         name = files.file_name(current.workflow.name, chosen)
         return Bare(
-            files.to_text(files.exported(current), chosen).encode(),
+            files.to_text(files.exported(current, names_of(current.workflow.project_id)), chosen).encode(),
             content_type=MEDIA_TYPES[chosen],
             headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
         )

@@ -104,6 +104,12 @@ class RollbackBody(StrictSerializer):
     version = serializers.IntegerField(min_value=1)
 
 
+class UpgradeBody(StrictSerializer):
+    """Which step templates are meant."""
+
+    template_id = serializers.UUIDField(required=False, allow_null=True, help_text="All of the workflow's by default.")
+
+
 class DuplicateBody(StrictSerializer):
     name = serializers.CharField(required=False, max_length=MAX_NAME_LENGTH)
     project_id = serializers.UUIDField(required=False, help_text="Where the copy goes; its own project by default.")
@@ -208,6 +214,18 @@ class DiffShown(serializers.Serializer[Any]):
 class VersionShown(VersionRowShown):
     definition = DefinitionSerializer()
     diff = DiffShown(required=False, help_text="With `?diff=true`.")
+
+
+class TemplateUseShown(serializers.Serializer[Any]):
+    """A workflow that uses a version of a step template."""
+
+    workflow_id = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    workflow_status = StatusField()
+    workflow_version = serializers.IntegerField(help_text="Number of its current version.")
+    template_version = serializers.IntegerField()
+    outdated = serializers.BooleanField(help_text="Has the template a newer version?")
+    nodes = serializers.ListField(child=serializers.CharField(), help_text="Ids of the nodes that it makes.")
 
 
 class ImportedShown(serializers.Serializer[Any]):

@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from flowforge.api.idempotency import idempotent
 from flowforge.api.pagination import Page
 from flowforge.api.serializers import body
-from flowforge.core.errors import Fault, InvalidBody, InvalidQuery
+from flowforge.core.errors import InvalidQuery
 from flowforge.core.json import Json
 from flowforge.operating import selectors as operating
 from flowforge.projects.models import Project
 from flowforge.projects.scoping import get_visible, require_visible
-from flowforge.projects.selectors import require_active, resolve_project
+from flowforge.projects.selectors import project_to_write, resolve_project
 from workflows import present
 from workflows.api import docs
 from workflows.api.base import READ, WRITE, WorkflowViews
@@ -181,14 +181,7 @@ class WorkflowViewSet(WorkflowViews):
 
     def _project_to_write(self, in_path: uuid.UUID | None, in_body: uuid.UUID | None) -> Project:
         """Where a new workflow goes: by the path (404), by the body (422), or the caller's only project."""
-        if in_path is None:
-            return resolve_project(self.caller, in_body, scope=WRITE)
-        if in_body not in (None, in_path):
-            detail = "The path names another project."
-            raise InvalidBody(faults=[Fault(pointer="/project_id", code="contradiction", detail=detail)])
-        project = get_visible(Project.objects.all(), self.caller, in_path, WRITE)
-        require_active(project)
-        return project
+        return project_to_write(self.caller, in_path, in_body, scope=WRITE)
 
     def _shown_rows(self, rows: Sequence[Any]) -> Sequence[Json]:
         """Three queries, whatever the page's length."""

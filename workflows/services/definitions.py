@@ -2,48 +2,68 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from django.conf import settings
 
 from flowforge.core.errors import Fault, InvalidBody
 from flowforge.core.json import Json, canonical
-from flowforge.kernel.validation import Validation, from_tasks, validate
+from flowforge.kernel.validation import from_tasks, told, validate
 from flowforge.projects.models import Project
-from flowforge.projects.selectors import allowed_step_types
-from flowforge.steps.registry import Registry, default_registry
-from workflows.services import credentials, references
+from flowforge.projects.step_types import allowed_types, step_types
+from templates_app.services.expanding import Expansion, Use, expand
+from workflows.services import assets, credentials, references
+
+__all__ = ["Checked", "Storable", "allowed_types", "blamed_on", "check", "definition_hash", "step_types"]
 
 
-def step_types() -> Registry:
-    """All step types of this installation: ours, those of entry points and of `settings.STEP_TYPES`."""
-    return default_registry(settings.STEP_TYPES)
+@dataclass(frozen=True, kw_only=True)
+class Storable:
+    """A definition that may be stored."""
+
+    document: dict[str, Json]  # as the client wrote it, its templates pinned
+    expanded: dict[str, Json] | None = None  # what runs go by, where templates make another one of it
+    uses: Sequence[Use] = ()  # of templates
 
 
-def allowed_types(project: Project, registry: Registry | None = None) -> frozenset[str]:
-    """The types that a project's definitions may use; unless it says so, none that starts processes."""
-    registry = registry or step_types()
-    chosen = allowed_step_types(project.settings)
-    if chosen is not None:
-        return chosen & frozenset(registry.names())
-    return frozenset(kind.name for kind in registry.all() if not kind.starts_processes)
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found; pointers into the document as it was written. Without errors there is something to store."""
+
+    errors: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+    storable: Storable | None = None
 
 
-def check(document: Mapping[str, Json], project: Project) -> Validation:
-    """Everything that is wrong with a document, and what would be stored of it."""
-    registry = step_types()
-    found = validate(document, registry, allowed_types=allowed_types(project, registry))
-    if found.document is None:
-        return found
-    errors = [
+def check(document: Mapping[str, Json], project: Project) -> Checked:
+    """Everything that is wrong with a document, and what would be stored of it.
+
+    What templates make of it is checked as if it had been written: the project's policy holds for the result.
+    """
+    registry, expansion = step_types(), expand(document, project.pk)
+    found = validate(expansion.made, registry, allowed_types=allowed_types(project, registry))
+    errors = [*expansion.errors, *expansion.tell(found.errors)]
+    if errors or found.document is None:
+        return Checked(errors=told(errors))
+    faults = [
         *references.faults(found.document, project),
         *credentials.faults(found.document, project, registry),
+        *assets.faults(found.document, project, registry),
     ]
+    errors = expansion.tell(faults)
     if errors and document.get("tasks") is not None:
         tasks = from_tasks(document["tasks"])
         errors = [replace(fault, pointer=tasks.origin(fault.pointer)) for fault in errors]
-    return Validation(errors=errors) if errors else found
+    if errors:
+        return Checked(errors=errors)
+    warnings = told([*expansion.warnings, *expansion.tell(found.warnings)])
+    return Checked(warnings=warnings, storable=_storable(found.document, expansion))
+
+
+def _storable(document: dict[str, Json], expansion: Expansion) -> Storable:
+    if not expansion.nodes:
+        return Storable(document=document)
+    written = {**document, "nodes": expansion.written["nodes"]}
+    return Storable(document=written, expanded=document, uses=expansion.uses())
 
 
 def definition_hash(document: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import json as stdlib_json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from flowforge.core.errors import Fault, InvalidBody
@@ -61,12 +62,17 @@ class Entry:
     body: Json
 
 
-def exported(version: WorkflowVersion) -> dict[str, Json]:
-    """The entry of a workflow, its keys in a fixed order: the same workflow gives the same file."""
+def exported(version: WorkflowVersion, template_names: Mapping[str, str] = MappingProxyType({})) -> dict[str, Json]:
+    """The entry of a workflow, its keys in a fixed order: the same workflow gives the same file.
+
+    `template_names`: id -> name; a template that is found there is written by its name.
+    """
     workflow = version.workflow
     definition = {
         name: version.definition[name] for name in _DEFINITION_RANK if version.definition.get(name) not in (None, {})
     }
+    if "nodes" in definition:
+        definition["nodes"] = [_by_name(node, template_names) for node in definition["nodes"]]
     return {
         "name": workflow.name,
         "description": workflow.description,
@@ -74,6 +80,11 @@ def exported(version: WorkflowVersion) -> dict[str, Json]:
         "status": workflow.status,
         "definition": {name: _ordered_part(name, part) for name, part in definition.items()},
     }
+
+
+def _by_name(node: Mapping[str, Json], template_names: Mapping[str, str]) -> Mapping[str, Json]:
+    name = template_names.get(str(node.get("template_id")))
+    return node if name is None else {**node, "template_id": name}
 
 
 def to_text(entry: Mapping[str, Json], file_format: str) -> str:

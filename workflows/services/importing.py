@@ -8,12 +8,11 @@ from django.db import transaction
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import Fault, InvalidBody
-from flowforge.core.json import Json
 from flowforge.kernel.validation import shape
 from flowforge.projects.models import Project
 from workflows.constants import EMPTY_DEFINITION
 from workflows.models import Workflow, WorkflowVersion
-from workflows.services.definitions import check
+from workflows.services.definitions import Storable, check
 from workflows.services.files import ENTRY_SCHEMA, Entry
 from workflows.services.forms import read
 from workflows.services.saving import Attributes, create_workflow, store_document
@@ -35,7 +34,7 @@ class Examined:
 
     errors: list[Fault]
     warnings: list[Fault] = field(default_factory=list)
-    document: Mapping[str, Json] = field(default_factory=dict)  # to be stored, unless there are errors
+    storable: Storable | None = None  # None: there are errors
 
 
 def import_workflows(*, project: Project, entries: Sequence[Entry], caller: Caller) -> list[Imported]:
@@ -53,8 +52,9 @@ def import_workflows(*, project: Project, entries: Sequence[Entry], caller: Call
         if faults:
             raise InvalidBody(detail="Nothing was imported: there are faults in the file.", faults=faults)
         return [
-            _carry_out(entry.body, one.document, targets.get(entry.body["name"]), project, caller)
+            _carry_out(entry.body, one.storable, targets.get(entry.body["name"]), project, caller)
             for entry, one in zip(entries, found, strict=True)
+            if one.storable is not None
         ]
 
 
@@ -70,7 +70,7 @@ def examine(entry: Entry, project: Project) -> Examined:
     return Examined(
         errors=_under(entry, written.tell(found.errors)),
         warnings=_under(entry, written.tell(found.warnings)),
-        document=found.document or {},
+        storable=found.storable,
     )
 
 
@@ -111,7 +111,7 @@ def _name_faults(entries: Sequence[Entry], targets: Mapping[str, Sequence[Workfl
 
 def _carry_out(
     body: Mapping[str, Any],
-    document: Mapping[str, Json],
+    document: Storable,
     targets: Sequence[Workflow] | None,
     project: Project,
     caller: Caller,

@@ -1,18 +1,16 @@
 """Installing workflows of the gallery into a project, with those that they start."""
 
 import uuid
-from collections.abc import Mapping
 from typing import Final
 
 from django.db import transaction
 from django.db.models import F
 
 from flowforge.api.caller import Caller
-from flowforge.core.json import Json
 from flowforge.projects.models import Project
 from workflows.constants import EMPTY_DEFINITION
 from workflows.models import Workflow, WorkflowVersion
-from workflows.services.definitions import allowed_types, blamed_on, check, definition_hash
+from workflows.services.definitions import Storable, allowed_types, blamed_on, check, definition_hash
 from workflows.services.gallery import Item, item, slugs
 from workflows.services.saving import Attributes, create_workflow
 
@@ -52,29 +50,27 @@ def install_gallery(*, project_id: uuid.UUID | str) -> list[WorkflowVersion]:
     ]
 
 
-def _create(
-    found: Item, document: Mapping[str, Json], name: str | None, project: Project, caller: Caller
-) -> WorkflowVersion:
+def _create(found: Item, document: Storable, name: str | None, project: Project, caller: Caller) -> WorkflowVersion:
     attributes = Attributes(
         name=name or _free_name(project, found.slug), description=found.description, tags=found.tags
     )
     return create_workflow(project=project, attributes=attributes, document=document, caller=caller)
 
 
-def _document(found: Item, project: Project, caller: Caller) -> Mapping[str, Json]:
-    """The item's document with the ids of this project's workflows in it. Raises InvalidBody (422)."""
+def _document(found: Item, project: Project, caller: Caller) -> Storable:
+    """The item's definition with the ids of this project's workflows in it. Raises InvalidBody (422)."""
     ids = {slug: str(_child(item(slug), project, caller)) for slug in found.installs}
     checked = check(found.wired(ids).over(EMPTY_DEFINITION), project)
-    if checked.document is None:
+    if checked.storable is None:
         raise blamed_on("/project_id", checked.errors)
-    return checked.document
+    return checked.storable
 
 
 def _child(found: Item, project: Project, caller: Caller) -> uuid.UUID:
     """The oldest active workflow that does what the item does to the letter, or a new one."""
     document = _document(found, project, caller)
     active = Workflow.objects.filter(project=project, status=Workflow.Status.ACTIVE)
-    same = active.filter(versions__version=F("version"), versions__definition_hash=definition_hash(document))
+    same = active.filter(versions__version=F("version"), versions__definition_hash=definition_hash(document.document))
     existing = same.order_by("created_at", "id").values_list("id", flat=True).first()
     return existing or _create(found, document, None, project, caller).workflow_id
 

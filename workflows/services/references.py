@@ -38,7 +38,7 @@ def _references(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _of_node(node: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
     config = node.get("config") or {}
-    if node.get("template_id") is not None or node.get("type") not in _STARTERS:
+    if node.get("type") not in _STARTERS:
         return
     if "workflow_id" in config:
         yield f"{at}/config/workflow_id", config["workflow_id"]

@@ -14,10 +14,10 @@ from flowforge.core.json import Json
 from flowforge.projects.models import Project
 from flowforge.projects.selectors import require_active
 from workflows.constants import EMPTY_DEFINITION
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import TemplateUse, Workflow, WorkflowVersion
 from workflows.ports import runs_port
 from workflows.selectors import current_version
-from workflows.services.definitions import blamed_on, check, definition_hash
+from workflows.services.definitions import Storable, blamed_on, check, definition_hash
 from workflows.services.forms import Written
 
 Precondition = Callable[[WorkflowVersion], None]
@@ -40,31 +40,27 @@ class Attributes:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def checked_document(
-    *, project: Project, written: Written, base: Mapping[str, Json] = EMPTY_DEFINITION
-) -> dict[str, Json]:
-    """The document to store: what was written over `base`.
+def checked_document(*, project: Project, written: Written, base: Mapping[str, Json] = EMPTY_DEFINITION) -> Storable:
+    """What to store: what was written over `base`.
 
     Raises InvalidBody (422) with all faults, each placed in what the client sent.
     """
     if written.faults:
         raise InvalidBody(faults=written.faults)
     found = check(written.over(base), project)
-    if found.document is None:
+    if found.storable is None:
         raise InvalidBody(detail="The definition is invalid.", faults=written.tell(found.errors))
-    return found.document
+    return found.storable
 
 
-def checked_change(*, workflow_id: uuid.UUID, written: Written, replace: bool = False) -> dict[str, Json] | None:
-    """The document that `update_workflow` would store, None where nothing of it was written. Raises InvalidBody."""
+def checked_change(*, workflow_id: uuid.UUID, written: Written, replace: bool = False) -> Storable | None:
+    """What `update_workflow` would store, None where nothing of it was written. Raises InvalidBody."""
     return _merged(current_version(workflow_id), written, replace)
 
 
 @transaction.atomic
-def create_workflow(
-    *, project: Project, attributes: Attributes, document: Mapping[str, Json], caller: Caller
-) -> WorkflowVersion:
-    """A workflow at version 1 of a checked document. Raises Conflict (409) in an archived project."""
+def create_workflow(*, project: Project, attributes: Attributes, document: Storable, caller: Caller) -> WorkflowVersion:
+    """A workflow at version 1 of a checked definition. Raises Conflict (409) in an archived project."""
     require_active(project)
     workflow = Workflow.objects.create(project=project, **attributes.given())
     return _add_version(workflow, 1, document, caller)
@@ -94,9 +90,9 @@ def update_workflow(
 
 @transaction.atomic
 def store_document(
-    *, workflow_id: uuid.UUID, attributes: Attributes, document: Mapping[str, Json], caller: Caller
+    *, workflow_id: uuid.UUID, attributes: Attributes, document: Storable, caller: Caller
 ) -> WorkflowVersion:
-    """Make a checked document the definition. Raises Conflict (409) as `update_workflow` does."""
+    """Make a checked definition the current one. Raises Conflict (409) as `update_workflow` does."""
     return _store(_lock(workflow_id), attributes, document, caller)
 
 
@@ -112,25 +108,51 @@ def rollback_workflow(
     if old is None:
         fault = Fault(pointer="/version", code="unknown_version", detail=f"There is no version {version}.")
         raise InvalidBody(faults=[fault])
-    errors = check(old.definition, old.workflow.project).errors
-    if errors:
-        raise blamed_on("/version", errors)
+    found = check(old.definition, old.workflow.project)
+    if found.storable is None:
+        raise blamed_on("/version", found.errors)
     with transaction.atomic():
-        return _store(_lock(workflow_id, precondition), Attributes(), old.definition, caller)
+        return _store(_lock(workflow_id, precondition), Attributes(), found.storable, caller)
 
 
 def duplicate_workflow(
     *, source: WorkflowVersion, project: Project, name: str | None, caller: Caller
 ) -> WorkflowVersion:
     """A copy of the current version, active, at version 1. Raises InvalidBody (422) if `project` doesn't allow it."""
-    errors = check(source.definition, project).errors
-    if errors:
-        raise blamed_on("/project_id", errors)
+    found = check(source.definition, project)
+    if found.storable is None:
+        raise blamed_on("/project_id", found.errors)
     original = source.workflow
     attributes = Attributes(
         name=name or f"{original.name[:193]} (copy)", description=original.description, tags=original.tags
     )
-    return create_workflow(project=project, attributes=attributes, document=source.definition, caller=caller)
+    return create_workflow(project=project, attributes=attributes, document=found.storable, caller=caller)
+
+
+def upgrade_templates(
+    *, workflow_id: uuid.UUID, template_id: uuid.UUID | None, caller: Caller, precondition: Precondition | None = None
+) -> WorkflowVersion:
+    """Pin the nodes of one template, or of all, to the newest version: a new version unless they all have it.
+
+    Raises InvalidBody (422) where the parameters do not fit that version, Conflict (409) where somebody else saved
+    the workflow meanwhile.
+    """
+    seen = current_version(workflow_id)
+    nodes = [_unpinned(node, template_id) for node in seen.definition["nodes"]]
+    found = check({**seen.definition, "nodes": nodes}, seen.workflow.project)
+    if found.storable is None:
+        raise blamed_on("/template_id", found.errors)
+    with transaction.atomic():
+        current = _lock(workflow_id, precondition)
+        if current.pk != seen.pk:
+            raise Conflict(detail="Someone else saved this workflow at the same time: read it again.")
+        return _store(current, Attributes(), found.storable, caller)
+
+
+def _unpinned(node: Mapping[str, Any], template_id: uuid.UUID | None) -> dict[str, Json]:
+    if template_id is not None and node.get("template_id") != str(template_id):
+        return dict(node)
+    return {name: value for name, value in node.items() if name != "template_version"}
 
 
 @transaction.atomic
@@ -147,8 +169,8 @@ def archive_workflow(
     return current
 
 
-def _merged(base: WorkflowVersion, written: Written, replace: bool) -> dict[str, Json] | None:
-    """The document that what was written makes of a version; None where nothing of a definition was written."""
+def _merged(base: WorkflowVersion, written: Written, replace: bool) -> Storable | None:
+    """What that which was written makes of a version; None where nothing of a definition was written."""
     if not (written.parts or written.faults or replace):
         return None
     return checked_document(
@@ -171,13 +193,13 @@ def _lock(workflow_id: uuid.UUID, precondition: Precondition | None = None) -> W
 
 
 def _store(
-    current: WorkflowVersion, attributes: Attributes, document: Mapping[str, Json] | None, caller: Caller
+    current: WorkflowVersion, attributes: Attributes, document: Storable | None, caller: Caller
 ) -> WorkflowVersion:
     """Write what differs; a document makes a version unless it is the current one's."""
     workflow, changed = current.workflow, attributes.given()
     if changed.get("status") == Workflow.Status.ARCHIVED and workflow.status != Workflow.Status.ARCHIVED:
         _require_no_live_runs(workflow)
-    if document is not None and definition_hash(document) != current.definition_hash:
+    if document is not None and definition_hash(document.document) != current.definition_hash:
         changed["version"] = workflow.version + 1
         current = _add_version(workflow, workflow.version + 1, document, caller)
     _set(workflow, changed)
@@ -194,18 +216,26 @@ def _set(workflow: Workflow, values: Mapping[str, Any]) -> None:
     workflow.save(update_fields=[*changed, "updated_at"])
 
 
-def _add_version(workflow: Workflow, number: int, document: Mapping[str, Json], caller: Caller) -> WorkflowVersion:
+def _add_version(workflow: Workflow, number: int, document: Storable, caller: Caller) -> WorkflowVersion:
     """Raises Conflict (409) where the number is taken: by a writer that did not take the row's lock."""
     try:
-        return WorkflowVersion.objects.create(
+        version = WorkflowVersion.objects.create(
             workflow=workflow,
             version=number,
-            definition=document,
-            definition_hash=definition_hash(document),
+            definition=document.document,
+            definition_hash=definition_hash(document.document),
+            expanded=document.expanded,
             created_by_id=caller.user_id,
         )
     except IntegrityError as error:
         raise Conflict(detail="Someone else saved this workflow at the same time: read it again.") from error
+    TemplateUse.objects.bulk_create(
+        TemplateUse(
+            version=version, template_id=use.template_id, template_version=use.version, node_ids=list(use.node_ids)
+        )
+        for use in document.uses
+    )
+    return version
 
 
 def _require_no_live_runs(workflow: Workflow) -> None:

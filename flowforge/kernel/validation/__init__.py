@@ -23,7 +23,9 @@ __all__ = [
     "Validation",
     "from_tasks",
     "load",
+    "told",
     "validate",
+    "validate_step",
 ]
 
 MAX_FAULTS: Final = 1000  # reported at once
@@ -64,9 +66,30 @@ def validate(document: Json, catalogue: Catalogue, *, allowed_types: Collection[
     if tasks is not None:
         errors = tasks.faults + [replace(fault, pointer=tasks.origin(fault.pointer)) for fault in errors]
     if errors:
-        return Validation(errors=_in_order(_distinct(errors))[:MAX_FAULTS])
+        return Validation(errors=told(errors))
     stored = _stored(written)
     return Validation(warnings=_in_order(warnings(draft)), definition=load(stored), document=stored)
+
+
+def validate_step(
+    step: Mapping[str, Json],
+    catalogue: Catalogue,
+    *,
+    allowed_types: Collection[str] | None = None,
+    names: frozenset[str] = frozenset(),
+) -> list[Fault]:
+    """What is wrong with a step `{type, config, retry, timeout}` that stands in no graph, by pointers into it.
+
+    Its expressions may read steps of any id, because they are not known, and `names` beside what all steps may read.
+    """
+    faults, readable = shape.check(DEFINITION_SCHEMA, {"nodes": [{"id": "step", **step}]})
+    found = faults + _misfits(Draft(readable, catalogue, allowed_types, names=names, is_graph=False))
+    return told(replace(fault, pointer=fault.pointer.removeprefix("/nodes/0")) for fault in found)
+
+
+def told(faults: Iterable[Fault]) -> list[Fault]:
+    """Faults as they are told: each once, by place, at most MAX_FAULTS."""
+    return _in_order(_distinct(faults))[:MAX_FAULTS]
 
 
 def _written(document: Mapping[str, Any], tasks: FromTasks | None) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Draft:
     document: Mapping[str, Any]
     catalogue: Catalogue
     allowed_types: Collection[str] | None = None  # None: all
+    names: frozenset[str] = frozenset()  # what the configs of nodes may read beside what all may
+    is_graph: bool = True  # False: a step by itself, that will stand after others
 
     @cached_property
     def nodes(self) -> list[tuple[int, Mapping[str, Any]]]:
@@ -115,8 +117,8 @@ class Draft:
         found: dict[int, list[Fault]] = {}
         for index, node in self.nodes:
             name = node.get("type")
-            if name is None or node.get("template_id") is not None or self.catalogue.get(name) is None:
-                continue  # a template's config is its parameters: the template checks those
+            if name is None or self.catalogue.get(name) is None:
+                continue
             faults = self.catalogue.faults(name, node.get("config") or {})
             found[index] = [fault.under(f"/nodes/{index}/config") for fault in faults]
         return found
@@ -138,7 +140,7 @@ class Draft:
     def branches_of(self, index: int, node: Mapping[str, Any]) -> frozenset[str] | None:
         """The labels that a node can give; empty where any text may be right, or nothing is known."""
         spec = self.catalogue.get(node.get("type", ""))
-        if spec is None or self.config_faults.get(index) or node.get("template_id") is not None:
+        if spec is None or self.config_faults.get(index):
             return frozenset()
         return spec.branches(node.get("config") or {})
 

@@ -48,10 +48,7 @@ def _node(draft: Draft, index: int, node: Mapping[str, Any]) -> Iterator[Fault]:
     at, node_id = f"/nodes/{index}", node.get("id", "")
     if draft.by_id.get(node_id, (index,))[0] != index:
         node_id = ""  # a double: its edges belong to the first
-    roots = IN_STEP
-    if node.get("template_id") is not None:
-        roots |= {"parameters"}
-    yield from _config(draft, _place(draft, roots, node_id), node, f"{at}/config")
+    yield from _config(draft, _place(draft, IN_STEP | draft.names, node_id), node, f"{at}/config")
     if isinstance(node.get("when"), str):
         yield from _condition(draft, _place(draft, IN_RUN, node_id), node["when"], f"{at}/when")
     yield from _value(draft, _place(draft, IN_RUN, node_id), node.get("cache"), f"{at}/cache")
@@ -82,7 +79,9 @@ def _members(draft: Draft, place: Place, node: Mapping[str, Any], at: str) -> It
     if later and isinstance(config, Mapping):
         for name in later.keys() & config.keys():
             if isinstance(config[name], str):
-                yield from _condition(draft, replace(place, roots=later[name]), config[name], f"{at}/{name}")
+                yield from _condition(
+                    draft, replace(place, roots=later[name] | draft.names), config[name], f"{at}/{name}"
+                )
         config = {name: value for name, value in config.items() if name not in later}
     yield from _value(draft, place, config, at)
 
@@ -135,10 +134,10 @@ def _unknown_name(root: str, roots: frozenset[str]) -> str:
 
 
 def _step(draft: Draft, place: Place, reference: Reference, step: str, at: str) -> Iterator[Fault]:
-    if step not in draft.by_id:
+    if step not in draft.by_id and draft.is_graph:
         detail = f"there is no step {step[:100]!r}{suggestion(step, draft.by_id)}"
         yield Fault(pointer=at, code="unknown_step", detail=detail)
-    elif not place.is_before(step):
+    elif draft.is_graph and not place.is_before(step):
         detail = f"{step!r} is not upstream of {place.reader!r}: nothing of it can be read there"
         yield Fault(pointer=at, code="not_upstream", detail=detail)
     if reference.member is not None and reference.member not in STEP_MEMBERS:

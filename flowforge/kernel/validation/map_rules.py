@@ -18,7 +18,7 @@ def faults(draft: Draft) -> Iterator[Fault]:
 
 def step_of(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The step of a map, as it is written; None of anything else."""
-    if node.get("type") != "map" or node.get("template_id") is not None:
+    if node.get("type") != "map":
         return None
     step = (node.get("config") or {}).get("step")
     return step if isinstance(step, Mapping) else None

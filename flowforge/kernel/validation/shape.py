@@ -54,9 +54,6 @@ _COMPENSATE: Final = _object(
     ["type"],
 )
 _NODE: Final[Schema] = {
-    # a template says of which type its nodes are
-    "if": {"properties": {"template_id": {"type": "string"}}, "required": ["template_id"]},
-    "else": {"required": ["type"]},
     **_object(
         {
             "id": {"type": "string", "pattern": ID_PATTERN},
@@ -76,7 +73,7 @@ _NODE: Final[Schema] = {
             "position": _object({"x": {"type": "number"}, "y": {"type": "number"}}, ["x", "y"]),
             "compensate": _COMPENSATE,
         },
-        ["id"],
+        ["id", "type"],
         nullable=False,
     ),
 }

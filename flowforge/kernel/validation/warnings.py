@@ -11,7 +11,7 @@ from flowforge.kernel.validation.draft import Draft
 # docs/definitions.md.
 WITHOUT_EFFECT: Final = {
     "config": ("budget",),
-    "node": ("compensate", "template_id"),
+    "node": ("compensate",),
 }
 
 

@@ -43,13 +43,13 @@ class Ci(BaseStep):
                 "examples": ["https://github.com/django/django.git"],
             },
             "branch": {
-                "type": "string",
+                "type": ["string", "null"],
                 "title": "Branch",
                 "description": "Its name, or a ref in full such as refs/tags/v1; the repository's own if left out.",
                 "examples": ["main"],
             },
             "commit": {
-                "type": "string",
+                "type": ["string", "null"],
                 "title": "Commit",
                 "description": "The whole id of the commit to fetch in place of the branch's newest.",
             },

@@ -192,3 +192,10 @@ def test_it_rejects_a_home_that_cannot_be_written_to(settings: Any, tmp_path: Pa
     settings.HOME = tmp_path
     assert components.look("Storage", health._storage).status == "HEALTHY"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_rejects_a_store_of_assets_that_does_not_answer(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for store, expected in ((f"file://{tmp_path}/store", "HEALTHY"), (f"file://{tmp_path}/file", "UNHEALTHY")):
+        settings.ASSET_STORE = store
+        assert components.look("Storage", health._storage).status == expected

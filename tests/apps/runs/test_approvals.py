@@ -9,7 +9,7 @@ from flowforge.core import clock
 from flowforge.core.ids import new_id, step_id
 from flowforge.projects.models import Membership, User
 from flowforge.steps import approval
-from runs.models import StepRun
+from runs.models import Run, StepRun
 from runs.waits import waiting_steps
 from tests import factories
 from tests.support.api import ApiClient
@@ -250,6 +250,32 @@ def test_it_rejects_those_who_are_not_asked(ask, person, client):
     client.post(path(everybody)).expect(202)
     operator.post(path(step)).expect(202)
     editor.post(path(step)).expect(409)
+
+
+def test_four_eyes_are_not_the_starters(ask, person, client):
+    _, starter = person("operator")
+    _, other = person("operator")
+    step, plain = ask(four_eyes=True, assignees=["operator"]), ask()
+    actor = f"user:{starter.get('/v1/auth/me').expect(200).data['id']}"
+    for each in (step, plain):
+        Run.objects.filter(id=each.run_id).update(created_by=actor)
+
+    assert (listed(starter), listed(other)) == ([str(plain.id)], [str(plain.id), str(step.id)])
+    for action in ("approve", "reject"):
+        assert "You started this run" in starter.post(path(step, action)).expect(403).json["detail"]
+    assert StepRun.objects.get(pk=step.pk).resolution is None
+    other.post(path(step)).expect(202)
+    starter.post(path(plain)).expect(202)
+
+
+def test_the_key_that_started_a_run_is_its_starter(ask, client, client_with):
+    step = ask(four_eyes=True)
+    workflow = step.run.workflow_id
+    run = client.post(f"/v1/workflows/{workflow}:run", {}).expect(202).data["id"]
+    started_by = Run.objects.get(id=run).created_by
+    Run.objects.filter(id=step.run_id).update(created_by=started_by)
+    client.post(path(step)).expect(403)
+    client_with("runs:write").post(path(step)).expect(202)
 
 
 def test_the_right_is_that_of_the_moment(ask, person):

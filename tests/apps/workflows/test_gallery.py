@@ -20,7 +20,7 @@ from workflows.services.installing import install_gallery
 
 ONE = "/v1/gallery/customer-onboarding"
 CHILDREN = {"create-account", "invite-member"}
-PENDING = {"ci", "etl"}  # step types whose workflows come with them
+PENDING = {"etl"}  # step types whose workflows come with them
 KINDS = {"credential", "isolation", "program", "provider", "target"}
 
 

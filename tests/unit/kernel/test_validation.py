@@ -7,7 +7,7 @@ import pytest
 
 from flowforge.core.errors import Fault
 from flowforge.kernel.document import load
-from flowforge.kernel.validation import validate
+from flowforge.kernel.validation import validate, validate_step
 from tests.support.definitions import CATALOGUE, chain, faults_of, step
 
 # the worked example of the API's documentation, on the types that there are here
@@ -118,10 +118,27 @@ def test_a_type_that_the_project_does_not_allow_is_a_fault() -> None:
     assert faults_of(document, allowed_types=set(CATALOGUE.names())) == []
 
 
-def test_a_template_says_of_which_type_its_nodes_are() -> None:
-    node = {"id": "a", "template_id": "0190", "config": {"parameters": {"x": "{{ inputs.x }}"}}}
-    assert faults_of({"nodes": [node]}) == []
-    assert faults_of({"nodes": [{**node, "template_id": None}]}) == [("/nodes/0/type", "required")]
+def test_a_node_of_a_template_is_checked_as_any_other() -> None:
+    node = step(template_id="0190", template_version=2)
+    found = validate({"nodes": [node]}, CATALOGUE)
+    assert (found.errors, found.warnings) == ([], [])
+    assert found.definition is not None
+    assert (found.definition.nodes[0].template_id, found.definition.nodes[0].template_version) == ("0190", 2)
+    assert faults_of({"nodes": [{"id": "a", "template_id": "0190"}]}) == [("/nodes/0/type", "required")]
+    read = {**node, "config": {"values": {"x": "{{ parameters.x }}"}}}
+    assert faults_of({"nodes": [read]}) == [("/nodes/0/config/values/x", "unknown_name")]
+
+
+def test_a_step_without_a_graph_may_read_any_step_and_the_names_that_are_given() -> None:
+    config = {"values": {"x": "{{ steps.any.output ~ parameters.x }}", "y": "{{ other }}"}}
+    found = validate_step({"type": "transform", "config": config}, CATALOGUE, names=frozenset({"parameters"}))
+    assert [(fault.pointer, fault.code) for fault in found] == [("/config/values/y", "unknown_name")]
+    found = validate_step({"type": "generic", "config": [], "timeout": -1}, CATALOGUE, allowed_types={"transform"})
+    assert [(fault.pointer, fault.code) for fault in found] == [
+        ("/config", "type"),
+        ("/timeout", "invalid_duration"),
+        ("/type", "type_not_allowed"),
+    ]
 
 
 # --- graph ------------------------------------------------------------------------------------------------------

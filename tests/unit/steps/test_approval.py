@@ -18,7 +18,7 @@ def attempt(tmp_path: Path) -> Attempt:
 
 def test_it_works(attempt: Attempt) -> None:
     asks = {"title": "Go?", "instructions": "Look.", "form": {"type": "object"}, "assignees": ["ada"]}
-    waiting = attempt.run(Approval(), {**asks, "timeout": "2h", "on_timeout": "reject"})
+    waiting = attempt.run(Approval(), {**asks, "four_eyes": False, "timeout": "2h", "on_timeout": "reject"})
     assert isinstance(waiting, Waiting)
     assert (waiting.until, waiting.waits_for, waiting.asks) == (NOW + timedelta(hours=2), "approval", asks)
     assert waiting.then == decided("rejected", by=None, data={})
@@ -76,3 +76,9 @@ def test_a_form_with_expressions_is_looked_at_when_they_are_rendered(attempt: At
     outcome = attempt.run(Approval(), {"form": {"maximum": "many"}})
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.retryable) == ("invalid_config", False)
+
+
+def test_it_asks_for_four_eyes_if_told_to(attempt: Attempt) -> None:
+    waiting = attempt.run(Approval(), {"title": "Go?", "four_eyes": True})
+    assert isinstance(waiting, Waiting)
+    assert waiting.asks == {"title": "Go?", "four_eyes": True}

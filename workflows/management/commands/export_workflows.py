@@ -7,6 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import F, QuerySet
 
+from flowforge.core.json import Json
+from templates_app.selectors import names_of
 from workflows.management.shared import find_project
 from workflows.models import Workflow, WorkflowVersion
 from workflows.services.files import exported, file_name, to_text
@@ -27,11 +29,15 @@ class Command(BaseCommand):
         if missing:
             raise CommandError(f"There is no workflow called {', '.join(sorted(missing))}.")
         if options["to"] is None:
-            self.stdout.write(to_text({"definitions": [exported(one) for one in versions]}, options["format"]))
+            self.stdout.write(to_text({"definitions": [_entry(one) for one in versions]}, options["format"]))
             return
         for path, version in _paths(versions, options["to"], options["format"]):
-            path.write_text(to_text(exported(version), options["format"]), encoding="utf-8")
+            path.write_text(to_text(_entry(version), options["format"]), encoding="utf-8")
             self.stdout.write(str(path))
+
+
+def _entry(version: WorkflowVersion) -> dict[str, Json]:
+    return exported(version, names_of(version.workflow.project_id))
 
 
 def _chosen(project: str | None, names: list[str]) -> QuerySet[WorkflowVersion]:
