@@ -52,7 +52,7 @@ def test_it_works(client: ApiClient, query_counter: Callable[[], CaptureQueriesC
     assert data["isolation"] == {"level": "limits", "levels": {"limits": 1, "bubblewrap": 1}}
     with query_counter() as queries:
         health.health()
-    assert len(queries) <= 6  # on PostgreSQL with a transaction and its limit
+    assert len(queries) <= 7  # on PostgreSQL with a transaction and its limit
 
 
 @pytest.mark.parametrize("role", ["viewer", "owner"])
