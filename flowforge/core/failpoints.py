@@ -38,6 +38,11 @@ NAMES: Final[dict[str, str]] = {
     "lease.before_renew": "the keeper is about to renew the leases of what runs here",
     "asset.reserved": "an upload is noted and counts on its project's quota, the store has nothing of it",
     "asset.stored": "the store has an upload, no version has taken it",
+    "data.after_fetch": "a step on data has its source in its scratch folder, nothing is computed",
+    "data.before_place": "the result of a step on data is whole in its scratch folder, its target is untouched",
+    "data.before_commit": "a step on data has sent its rows to a database, they are not committed",
+    "data.before_rename": "a step on data has its result beside its target, the target is untouched",
+    "data.after_place": "a step on data has replaced its target, nobody knows of it yet",
     "drain.begun": "the process claims nothing more, what runs is not handed back yet",
 }
 

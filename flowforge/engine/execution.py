@@ -1,11 +1,15 @@
 """One attempt of one step on its way: its log, its cancel token, and the doing of it."""
 
 import logging
+import os
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -50,6 +54,7 @@ from workflows.services.definitions import step_types
 MAX_LOG_LINES = 10_000
 MAX_LOG_BYTES = 1024 * 1024
 MAX_ERROR_CHARACTERS = 100_000
+PROJECT_MARK = "{project}"  # in FLOWFORGE_FILE_ROOTS
 
 log = logging.getLogger("flowforge.engine")
 _VOID = Result(outcome=None, dropped=True)  # the attempt was abandoned: the keeper has said how it ended
@@ -242,7 +247,7 @@ class Execution:
             timeout_seconds=self.plan.timeout_seconds(self.node),
             cancel=self.cancel,
             log=self.write_log,
-            settings=self._settings or step_settings(),
+            settings=with_own_roots(self._settings or step_settings(), self.run.project_id),
             events=ProjectEvents(self.run.project_id, self.row.id, self._without_secrets),
             traceparent=self.run.traceparent,
             assets=ProjectAssets(self.run.project_id, self.run.id, self.cancel),
@@ -282,6 +287,14 @@ def step_settings() -> StepSettings:
         data_memory_bytes=settings.DATA_MEMORY_BYTES,
         llm_prices=settings.LLM_PRICES,
     )
+
+
+def with_own_roots(found: StepSettings, project_id: uuid.UUID) -> StepSettings:
+    """`{project}` in a file root is the project's id: a folder that other projects do not reach."""
+    if not any(PROJECT_MARK in os.fspath(root) for root in found.file_roots):
+        return found
+    roots = tuple(Path(os.fspath(root).replace(PROJECT_MARK, str(project_id))) for root in found.file_roots)
+    return replace(found, file_roots=roots)
 
 
 def attempt(execution: Execution, scope: Mapping[str, Any]) -> Result:

@@ -16,6 +16,7 @@ from flowforge.steps.ci.step import Ci
 from flowforge.steps.condition import Condition
 from flowforge.steps.delay import Delay
 from flowforge.steps.emit import Emit
+from flowforge.steps.etl.step import Etl
 from flowforge.steps.generic import Generic
 from flowforge.steps.http import Http
 from flowforge.steps.lenient import lenient
@@ -35,6 +36,7 @@ BUILT_IN: Final[tuple[StepType, ...]] = (
     Condition(),
     Delay(),
     Emit(),
+    Etl(),
     Generic(),
     Http(),
     Llm(),

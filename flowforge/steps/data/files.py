@@ -6,6 +6,7 @@ without following any link, so that what is swapped in between is refused, not f
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -14,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flowforge.core.failpoints import failpoint
 from flowforge.steps.base import CancelToken, StepCancelled
 from flowforge.steps.data.failures import DataFailure
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not hold us up
+_MARKS: Final = "user.flowforge.written_by"  # an extended attribute: it comes and goes with the very file (xattr(7))
+MAX_MARKS: Final = 40
 _CHUNK: Final = 4 * 1024**2
 
 
@@ -33,6 +38,26 @@ class Inside:
     def parts(self) -> tuple[str, ...]:
         """Relative to its root."""
         return self.path.relative_to(self.root).parts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Brought:
+    """What was brought."""
+
+    size: int
+    tag: str  # which state of the file it is
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class New:
+    """What is to be put in place."""
+
+    source: Path  # used up
+    mark: str  # of the step that does so, the same for every attempt
+    marks: tuple[str, ...] = ()  # of those before
+    tag: str = ""  # of the state that it is to take the place of; "": whatever there is
+    replace: bool = True  # False: only where there is nothing, or what the same step has put there
 
 
 def inside(path: str, roots: Sequence[Path]) -> Inside:
@@ -61,45 +86,39 @@ def inside_or_below(path: str, roots: Sequence[Path]) -> Inside:
         return inside(path.lstrip("/"), roots)
 
 
-def bring(place: Inside, into: Path, *, max_bytes: int, cancel: CancelToken) -> int:
-    """The file at `into`: the very same one (a hard link) if that can be, else a copy. Gives its size.
+def bring(place: Inside, into: Path, *, max_bytes: int, cancel: CancelToken) -> Brought:
+    """The file at `into`: the very same one (a hard link) if that can be, else a copy; not to be written to.
 
-    Not to be written to. Raises DataFailure.
+    Raises DataFailure, StepCancelled.
     """
     with _failing(place), _folder(place) as folder, _opened(place, folder) as source:
-        size = os.fstat(source).st_size
-        if size > max_bytes:
+        found = os.fstat(source)
+        if found.st_size > max_bytes:
             raise too_large(max_bytes)
         try:
             os.link(f"/proc/self/fd/{source}", into, follow_symlinks=True)
         except OSError:  # another file system, another owner's, no /proc
             _copy(source, into, max_bytes, cancel)
-    return size
+        return Brought(size=found.st_size, tag=_tag(found), marks=_marks(source))
 
 
-def exists(place: Inside) -> bool:
-    return os.path.lexists(place.path)
+def put(place: Inside, new: New, *, cancel: CancelToken) -> None:
+    """Make a file the one at this place, at once and durably.
 
-
-def put(place: Inside, source: Path, *, replace: bool, token: str, cancel: CancelToken) -> None:
-    """Make `source` the file at this place, at once and durably; it is used up. `token`: the same for every attempt.
-
-    Whoever reads finds the old file or the new one, whole. Raises DataFailure, `target_exists` without `replace`.
+    Whoever reads finds the old file or the new one, whole. Raises DataFailure, `target_exists` and `target_changed`
+    too, and StepCancelled.
     """
     name = place.parts[-1]
-    prefix = f".{name[:100]}.{token}."
+    prefix = f".{name[:100]}.{new.mark}."
     with _failing(place), _folder(place, create=True) as folder:
-        _refuse_folder(folder, name)
         _remove_drafts(folder, prefix)
         draft = f"{prefix}{secrets.token_hex(8)}.part"
         try:
-            _draft(folder, draft, source, cancel)
-            if replace:
+            _draft(folder, draft, new, cancel)
+            failpoint("data.before_rename")
+            fcntl.flock(folder, fcntl.LOCK_EX)  # steps alone heed it: none comes between the look and the change
+            if _may_take(folder, name, new):
                 os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-            else:
-                os.link(draft, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except FileExistsError:
-            raise DataFailure("target_exists", f"{place.path.name} exists already.") from None
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft, dir_fd=folder)
@@ -144,9 +163,7 @@ def _folder(place: Inside, *, create: bool = False) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _opened(place: Inside, folder: int) -> Iterator[int]:
-    # O_NONBLOCK: a named pipe must not hold us up
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-    source = os.open(place.parts[-1], flags, dir_fd=folder)
+    source = os.open(place.parts[-1], _READ, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(source).st_mode):
             raise DataFailure("file_refused", f"{place.path.name} is not a regular file.")
@@ -155,26 +172,63 @@ def _opened(place: Inside, folder: int) -> Iterator[int]:
         os.close(source)
 
 
-def _draft(folder: int, draft: str, source: Path, cancel: CancelToken) -> None:
-    """`source` in the folder under the draft's name, on disk, with the mode that a new file has here."""
+def _draft(folder: int, draft: str, new: New, cancel: CancelToken) -> None:
+    """The new file in the folder under the draft's name, on disk, with the mode that a new file has here."""
     made = os.open(draft, _DRAFT, 0o666, dir_fd=folder)
     try:
         mode = stat.S_IMODE(os.fstat(made).st_mode)
         try:
-            os.chmod(source, mode)
-            os.rename(source, draft, dst_dir_fd=folder)
+            os.chmod(new.source, mode)
+            os.rename(new.source, draft, dst_dir_fd=folder)
         except OSError:  # another file system
-            with open(source, "rb") as taken:
+            with open(new.source, "rb") as taken:
                 _pour(taken.fileno(), made, cancel)
-            os.fsync(made)
-            return
+        else:
+            os.close(made)
+            made = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        with contextlib.suppress(OSError):  # a file system without attributes: docs/etl.md says what that means
+            os.setxattr(made, _MARKS, " ".join((*new.marks, new.mark)[-MAX_MARKS:]).encode())
+        os.fsync(made)
     finally:
         os.close(made)
-    moved = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _may_take(folder: int, name: str, new: New) -> bool:
+    """Whether the draft is to take this name; False: the same step has done so before. Raises DataFailure."""
     try:
-        os.fsync(moved)
+        found = os.open(name, _READ, dir_fd=folder)
+    except FileNotFoundError:
+        if new.tag:
+            raise _changed(name) from None
+        return True
+    try:
+        state = os.fstat(found)
+        if not stat.S_ISREG(state.st_mode):
+            raise DataFailure("file_refused", f"{name} is not a regular file.")
+        if new.tag and _tag(state) != new.tag:
+            raise _changed(name)
+        if not new.tag and not new.replace:
+            if new.mark in _marks(found):
+                return False
+            raise DataFailure("target_exists", f"{name} exists already.")
+        return True
     finally:
-        os.close(moved)
+        os.close(found)
+
+
+def _changed(name: str) -> DataFailure:
+    return DataFailure("target_changed", f"{name} has been changed by somebody else meanwhile.", retryable=True)
+
+
+def _tag(found: os.stat_result) -> str:
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+
+
+def _marks(file: int) -> tuple[str, ...]:
+    try:
+        return tuple(os.getxattr(file, _MARKS).decode("ascii", "replace").split())
+    except OSError:
+        return ()
 
 
 def _copy(source: int, into: Path, max_bytes: int, cancel: CancelToken) -> None:
@@ -199,15 +253,6 @@ def _remove_drafts(folder: int, prefix: str) -> None:
         if name.startswith(prefix) and name.endswith(".part"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
-
-
-def _refuse_folder(folder: int, name: str) -> None:
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(found.st_mode):
-        raise DataFailure("file_refused", f"{name} is not a regular file.")
 
 
 def _reason(error: BaseException) -> str:

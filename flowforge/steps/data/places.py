@@ -1,6 +1,6 @@
 """A location with what is needed to get there."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -61,10 +61,10 @@ class Fetched:
 
     path: Path  # not to be written to: it may be the very file of its owner
     size: int  # bytes
-    format: Format | None  # None: its name does not say
-    columns: tuple[Column, ...] = ()  # of a table, which comes as csv with a header; unquoted nothing is null
+    format: Format | None = None  # None: its name does not say; of tables: they come as csv
+    columns: tuple[Column, ...] = ()  # of a table, whose csv has no header, and where unquoted nothing is null
     tag: str = ""  # which state of the source this is; "" where that cannot be told
-    marks: tuple[str, ...] = field(default=())  # of steps that have appended to it: see `mark`
+    marks: tuple[str, ...] = ()  # of the last steps that have written it: transfer.mark
 
 
 def place(url: str, *, credential: str | None = None, endpoint: str | None = None, region: str | None = None) -> Place:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flowforge.core import clock
 from flowforge.core.egress import Outgoing, checked_url, egress, host_and_port
 from flowforge.steps.base import Context, CredentialRefused
-from flowforge.steps.data.failures import translated
+from flowforge.steps.data.failures import DataFailure, translated
 from flowforge.steps.data.places import Place, seconds
 from flowforge.steps.data.sigv4 import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, path_of, signed
 from flowforge.steps.data.web import require_success, save, send
@@ -23,7 +23,7 @@ from flowforge.steps.http_proof import by_name_may_go_to
 
 DEFAULT_REGION: Final = "us-east-1"
 MAX_MARKS: Final = 40  # user metadata has room for 2 KB
-_MARKS: Final = "x-amz-meta-flowforge-appended"
+_MARKS: Final = "x-amz-meta-flowforge-written-by"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,16 @@ class Stored:
 
     size: int
     etag: str
-    marks: tuple[str, ...]  # of the steps that have appended to it, newest last
+    marks: tuple[str, ...]  # of the last steps that have written it, newest last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class New:
+    """What is to be stored."""
+
+    source: Path
+    content_type: str
+    marks: tuple[str, ...]  # of the steps that have written it, the one that does so now last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,46 +72,51 @@ class _Target:
 def fetch(context: Context, place: Place, into: Path) -> Stored:
     """Raises DataFailure, CredentialRefused, StepCancelled."""
     with translated(context):
-        target = _target(context, place)
-        outgoing = Outgoing(
-            method="GET",
-            url=target.url,
-            headers=target.headers("GET", {"accept-encoding": "identity"}, EMPTY_PAYLOAD),
-            timeout_seconds=seconds(context),
-            max_bytes=context.settings.max_data_bytes,
-            check_host=partial(by_name_may_go_to, context, place.credential),
-        )
+        outgoing = _get(context, place, "GET")
         with egress(context.settings.allow_private_targets).stream(outgoing, context.cancel) as answer:
             require_success(answer, place.location.shown)
             marks = tuple(answer.headers.get(_MARKS, "").split())
             return Stored(size=save(answer, into), etag=answer.headers.get("etag", ""), marks=marks)
 
 
-def put(
-    context: Context,
-    place: Place,
-    source: Path,
-    *,
-    content_type: str,
-    replace: bool,
-    if_match: str = "",
-    marks: tuple[str, ...] = (),
-) -> None:
-    """Store a file as the object: whatever there is now, nothing (without `replace`), or what has the etag `if_match`.
+def put(context: Context, place: Place, new: New, *, replace: bool, if_match: str = "") -> None:
+    """Store a file as the object: in place of whatever there is, of nothing or what the same step has stored (without
+    `replace`), or of what has the etag `if_match`.
 
     Raises as `fetch`, `target_exists` and `target_changed` too.
     """
-    headers = {"content-type": content_type}
+    headers = {"content-type": new.content_type, _MARKS: " ".join(new.marks[-MAX_MARKS:])}
     if if_match:
         headers["if-match"] = if_match
     elif not replace:
         headers["if-none-match"] = "*"
-    if marks:
-        headers[_MARKS] = " ".join(marks[-MAX_MARKS:])
+    try:
+        with translated(context):
+            target = _target(context, place)
+            payload = UNSIGNED_PAYLOAD if target.url.startswith("https:") else _sha256(new.source)
+            send(context, place, new.source, url=target.url, headers=target.headers("PUT", headers, payload))
+    except DataFailure as failure:
+        if failure.code != "target_exists" or new.marks[-1] not in _marks_there(context, place):
+            raise
+
+
+def _marks_there(context: Context, place: Place) -> tuple[str, ...]:
     with translated(context):
-        target = _target(context, place)
-        payload = UNSIGNED_PAYLOAD if target.url.startswith("https:") else _sha256(source)
-        send(context, place, source, url=target.url, headers=target.headers("PUT", headers, payload))
+        answer = egress(context.settings.allow_private_targets).send(_get(context, place, "HEAD"), context.cancel)
+    return tuple(answer.headers.get(_MARKS, "").split())
+
+
+def _get(context: Context, place: Place, method: str) -> Outgoing:
+    """Raises CredentialRefused, EgressError."""
+    target = _target(context, place)
+    return Outgoing(
+        method=method,
+        url=target.url,
+        headers=target.headers(method, {"accept-encoding": "identity"}, EMPTY_PAYLOAD),
+        timeout_seconds=seconds(context),
+        max_bytes=context.settings.max_data_bytes,
+        check_host=partial(by_name_may_go_to, context, place.credential),
+    )
 
 
 def _target(context: Context, place: Place) -> _Target:

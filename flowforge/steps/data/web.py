@@ -57,7 +57,7 @@ def send(context: Context, place: Place, source: Path, *, url: str, headers: Map
     )
     with egress(context.settings.allow_private_targets).stream(outgoing, context.cancel) as answer:
         if answer.status in (409, 412):
-            raise DataFailure("target_exists" if "if-none-match" in headers else "target_changed", _changed(headers))
+            raise _conflict("if-none-match" in headers)
         require_success(answer, place.location.host)
         return answer.headers
 
@@ -92,7 +92,7 @@ def _pieces(source: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _changed(headers: Mapping[str, str]) -> str:
-    if "if-none-match" in headers:
-        return "The target exists already."
-    return "The target has been changed by somebody else meanwhile."
+def _conflict(wanted_none: bool) -> DataFailure:
+    if wanted_none:
+        return DataFailure("target_exists", "The target exists already.")
+    return DataFailure("target_changed", "The target has been changed by somebody else meanwhile.", retryable=True)

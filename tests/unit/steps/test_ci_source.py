@@ -12,6 +12,9 @@ URL = "https://git.example.test/team/repo.git"
 
 def test_it_works() -> None:
     assert source_of({"repo_url": URL}) == Source(url=URL)
+    nothing = {"repo_url": URL, "command": "true", "branch": None, "commit": None}  # as expressions give it
+    assert default_registry().faults_rendered("ci", nothing) == []
+    assert source_of(nothing) == Source(url=URL)
     found = source_of({"repo_url": URL, "branch": "feature/a-1.x", "commit": "a" * 40})
     assert found == Source(url=URL, branch="feature/a-1.x", commit="a" * 40)
 

@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+import duckdb
+
 from flowforge.steps.ml.runner.models import tell_warnings
 from flowforge.steps.ml.runner.predicting import predict
 from flowforge.steps.ml.runner.refusals import Refused, said_by
@@ -24,7 +26,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"output": train(request) if request["mode"] == "train" else predict(request)}
     except Refused as refused:
         return _failed(refused.code, refused.message, details=dict(refused.details))
-    except MemoryError as error:
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
         return _failed("out_of_memory", f"there is not enough memory for this dataset: {said_by(error)}")
     except Exception as error:  # noqa: BLE001  whatever a library raises: the step says it, and its log where
         warn(traceback.format_exc())

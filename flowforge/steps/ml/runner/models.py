@@ -153,6 +153,8 @@ def fitted(
             raise ValueError(f"n_neighbors is more than the {len(values)} rows to learn from")
         return Estimator(made.fit(matrix, values))
     except (ValueError, xgboost.core.XGBoostError) as error:  # the data were checked before
+        if "bad_alloc" in str(error):
+            raise MemoryError(said_by(error)) from None
         message = f"{shape.algorithm.name} refuses what it was given: {said_by(error)}"
         raise Refused("invalid_hyperparameters", message) from None
 

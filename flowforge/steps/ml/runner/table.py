@@ -71,8 +71,8 @@ class Table:
             values.append(_compression(path))
         try:
             self._connection.execute(f"CREATE TABLE source AS FROM {_READERS[file_format]}", values)
-        except duckdb.OutOfMemoryException as error:
-            raise MemoryError(said_by(error)) from None
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             said = said_by(error).replace(str(path), "the file")
             raise InvalidData(f"the dataset cannot be read as {file_format}: {said}") from None

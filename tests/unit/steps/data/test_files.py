@@ -8,6 +8,7 @@ import pytest
 from flowforge.steps.base import CancelToken
 from flowforge.steps.data import files
 from flowforge.steps.data.failures import DataFailure
+from flowforge.steps.data.files import New
 
 LIMIT = 1024
 
@@ -20,13 +21,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def bring(path: str, root: Path, into: Path) -> int:
-    return files.bring(files.inside(path, [root]), into, max_bytes=LIMIT, cancel=CancelToken())
+    return files.bring(files.inside(path, [root]), into, max_bytes=LIMIT, cancel=CancelToken()).size
 
 
 def put(path: str, root: Path, content: bytes, *, replace: bool = True, token: str = "t") -> None:
     source = root.parent / "source"
     source.write_bytes(content)
-    files.put(files.inside(path, [root]), source, replace=replace, token=token, cancel=CancelToken())
+    files.put(files.inside(path, [root]), New(source=source, replace=replace, mark=token), cancel=CancelToken())
 
 
 def code(raised: pytest.ExceptionInfo[DataFailure]) -> str:
@@ -84,7 +85,7 @@ def test_it_rejects_a_link_that_comes_between_the_look_and_the_opening(root: Pat
     source = tmp_path / "source"
     source.write_text("new")
     with pytest.raises(DataFailure):
-        files.put(place, source, replace=True, token="t", cancel=CancelToken())
+        files.put(place, New(source=source, mark="t"), cancel=CancelToken())
     assert (tmp_path / "outside/a").read_text() == "canary"
 
 
@@ -113,8 +114,9 @@ def test_it_rejects_what_is_not_there_and_what_is_too_large(root: Path, tmp_path
 def test_it_replaces_nothing_unless_it_may(root: Path) -> None:
     put("a", root, b"old", replace=False)
     with pytest.raises(DataFailure) as raised:
-        put("a", root, b"new", replace=False)
+        put("a", root, b"new", replace=False, token="another")
     assert code(raised) == "target_exists"
+    put("a", root, b"new", replace=False)  # the same step again: it has done so already
     assert (root / "a").read_bytes() == b"old"
     assert os.listdir(root) == ["a"]
 

@@ -181,13 +181,11 @@ def test_it_rejects_bombs(train: Ask, predict: Ask, path: Path) -> None:
     found = members(path)
     repack(path, found | {"card.json": b" " * (17 * 1024**2)})
     assert "card.json has over 16777216 bytes" in refusal(predict("iris"))
-    claimed = path.read_bytes()
     repack(path, found)
     size = len(found["model.json"]).to_bytes(4, "little")
-    directory = path.read_bytes().rindex(b"PK\x01\x02")
-    claimed = path.read_bytes()
-    end = claimed[:directory] + claimed[directory:].replace(size, (2 * 1024**3).to_bytes(4, "little"))
-    path.write_bytes(end)
+    whole = path.read_bytes()
+    directory = whole.rindex(b"PK\x01\x02")  # of the last member, which is the model
+    path.write_bytes(whole[:directory] + whole[directory:].replace(size, (2 * 1024**3).to_bytes(4, "little")))
     assert "the model has over 1073741824 bytes" in refusal(predict("iris"))
 
 

@@ -1,14 +1,18 @@
 """Models of real data by every algorithm: what they measure, and what is refused."""
 
+import gzip
 import math
 import random
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+import xgboost
 
 from flowforge.steps.ml.algorithms import ALGORITHMS
-from tests.support.datasets import as_csv
+from flowforge.steps.ml.runner.table import Table
+from tests.support.datasets import as_csv, shipped
 from tests.unit.steps.ml.conftest import Ask
 
 OF_TASK = {"classification": "iris", "regression": "diabetes"}
@@ -256,6 +260,32 @@ def test_every_number_of_the_output_is_one(train: Ask) -> None:
     """Where a measure is not defined, there is none: nothing that JSON does not have."""
     found = train(table(12, target=lambda i: i % 3), test_size=0.3)["output"]["metrics"]
     assert all(value is None or math.isfinite(value) for value in found.values() if not isinstance(value, dict))
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("flowforge.steps.ml.runner.models.xgboost.train", xgboost.core.XGBoostError("std::bad_alloc")),
+        ("flowforge.steps.ml.runner.models.xgboost.train", MemoryError()),
+        ("flowforge.steps.ml.runner.table.duckdb.connect", duckdb.OutOfMemoryException("Allocation failure")),
+    ],
+)
+def test_it_rejects_what_is_too_large_for_its_memory(
+    train: Ask, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+) -> None:
+    """However the libraries say it."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(place, full)
+    assert refusal(train("iris"))[0] == "out_of_memory"
+
+
+def test_packed_tables_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "dataset"
+    path.write_bytes(gzip.compress(shipped("iris").encode()))
+    assert Table(path, "csv").rows == 150
 
 
 def test_json_is_read_too(train: Ask) -> None:

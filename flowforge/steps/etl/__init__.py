@@ -1,0 +1,1 @@
+"""The step type `etl`: rows from one place to another, changed on the way."""
