@@ -1,11 +1,14 @@
 """Steps that read assets: prompts of models, code of snippets; and definitions that name them."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from flowforge.assets.models import Asset
+from flowforge.assets.selectors import get_version
+from flowforge.assets.services import reading
 from flowforge.engine import execution
 from flowforge.projects.models import Project
 from runs.models import Run
@@ -23,7 +26,7 @@ CODE = b"def main(n):\n    return n * 2\n"
 def _operator(settings: Any, project: Project) -> Iterator[None]:
     settings.ALLOW_PRIVATE_TARGETS = ["127.0.0.0/8"]
     execution.step_settings.cache_clear()
-    project.settings = {"allowed_step_types": ["llm", "python", "http", "map", "transform"]}
+    project.settings = {"allowed_step_types": ["llm", "python", "etl", "map", "transform"]}
     project.save(update_fields=["settings"])
     yield
     execution.step_settings.cache_clear()
@@ -160,3 +163,29 @@ def test_it_rejects_members_that_do_not_go_together(project: Project, prompt: As
     assert faults(project, python()) == {f"{at}/code": "required"}
     assert faults(project, python(code=code, code_asset_version=1)) == {f"{at}/code_asset_version": "needless"}
     assert faults(project, python(code_asset_id="{{ inputs.id }}")) == {f"{at}/code_asset_id": "computed_asset"}
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def test_data_go_from_an_asset_to_the_next_version_of_another(flow: MakeFlow, project: Project) -> None:
+    source = factories.make_asset(project=project, content=b"name,n\nAda,1\nBob,2\nAda,1\n")
+    target = factories.make_asset(project=project, content=b"")
+    config = {
+        "source_url": f"asset://{source.pk}",
+        "target_url": f"asset://{target.pk}",
+        "target_format": "ndjson",
+        "mode": "replace",
+        "transformation": "deduplicate",
+    }
+    made = flow(chain({"id": "load", "type": "etl", "config": config}))
+    for _ in range(2):  # what is written twice is one version
+        run = made.run()
+        assert run.status == "completed", step(run, "load").error
+    target.refresh_from_db()
+    rows = sorted(json.loads(line)["name"] for line in content_of(target).splitlines())
+    assert (target.version, target.updated_by.partition(":")[0], rows) == (2, "run", ["Ada", "Bob"])
+
+
+def content_of(asset: Asset) -> bytes:
+    return b"".join(reading.pieces(get_version(asset)))

@@ -2,7 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
+
+from django.db import connections
 
 from flowforge.asgi import Application
 
@@ -32,5 +36,23 @@ def exchange(
         moved.set()
 
     scope = {"type": kind, "method": method, "path": path, "query_string": b"", "http_version": "1.1"}
-    asyncio.run(Application()({**scope, "headers": [HOST, *headers]}, receive, send))
+    application = Application()
+    asyncio.run(application({**scope, "headers": [HOST, *headers]}, receive, send))
+    for threads in (application._threads, application._uploads):
+        _end(threads)
     return sent
+
+
+def _end(threads: ThreadPoolExecutor) -> None:
+    """Each thread closes its connections: nobody would, in an application that is not kept."""
+    count = len(threads._threads)
+    together = Barrier(count) if count else None
+
+    def close() -> None:
+        assert together is not None
+        together.wait(10)
+        connections.close_all()
+
+    for closed in [threads.submit(close) for _ in range(count)]:
+        closed.result(10)
+    threads.shutdown()
