@@ -8,6 +8,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django.plugin import blocking_manager_key
 
 from flowforge.api import rates
 from flowforge.core import bell as core_bell
@@ -21,6 +22,7 @@ from tests.support import llm_server as llm_server_of_tests
 from tests.support.api import ApiClient
 from tests.support.bells import BellRecorder
 from tests.support.clock import FrozenClock
+from tests.support.healing import heal, is_broken
 from tests.support.http_stub import HttpStub
 from tests.support.llm_server import LlmServer
 
@@ -39,6 +41,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, absent in missing.items():
             if absent and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"needs {marker}: this lane has none"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """One test that was cut short is one failure, not hundreds."""
+    if is_broken(connection):
+        print(f"before {item.nodeid}: the database connection was left broken, and is made anew")
+        with item.config.stash[blocking_manager_key].unblock():
+            heal(connection)
 
 
 # --- the ground ---------------------------------------------------------------------------------------------------

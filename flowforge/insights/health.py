@@ -19,6 +19,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
+from flowforge.assets.services.storing import check_store
+from flowforge.assets.storage import StoreFailed
 from flowforge.core import clock
 from flowforge.core.bell import CONTROL_QUEUE
 from flowforge.insights.components import MAX_SECONDS, Component, Status, Verdict, look, look_within, worst
@@ -99,6 +101,10 @@ def _storage() -> Verdict:
             file.write(b"works")
     finally:
         probe.unlink(missing_ok=True)
+    try:
+        check_store()
+    except StoreFailed as error:
+        return Verdict(status="UNHEALTHY", detail=f"The store of assets: {error}.")
     return storage_verdict(*shutil.disk_usage(os.fspath(settings.HOME))[::2])
 
 

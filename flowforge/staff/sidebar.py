@@ -42,6 +42,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Schedules", "event_repeat", "schedules.schedule"),
                     _page("Event triggers", "sensors", "triggers.eventtrigger"),
                     _page("Alerts", "notifications", "alerts.alert"),
+                    _page("Assets", "inventory_2", "assets.asset"),
                     _page("Backfills", "history", "schedules.backfill"),
                     _page("Trigger decisions", "rule", "workflows.triggerdecision"),
                     _page("Projects", "folder_open", "projects.project"),

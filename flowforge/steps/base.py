@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 from flowforge.core.errors import Fault
@@ -309,6 +310,9 @@ class BaseStep:
     credential_members: ClassVar[frozenset[str]] = frozenset()
     """Members of the config that hold a credential's name. Optional: a type without it reads credentials in
     expressions alone"""
+    asset_members: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Members of the config that hold an asset's id -> its type (`prompt`, `dataset`, `snippet`): looked up when a
+    definition is saved, as every literal `asset://<id>` is. Optional, too"""
     target_member: ClassVar[str | None] = None
     """The member with the URL that its credentials are sent to: held against their hosts when a definition is saved"""
 

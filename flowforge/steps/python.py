@@ -4,6 +4,7 @@ import ast
 import json as stdlib_json
 import sys
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
@@ -11,6 +12,7 @@ from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.jsonschema import compile_schema
 from flowforge.steps import python_runner
+from flowforge.steps.assets import NotAvailable
 from flowforge.steps.base import BaseStep, Completed, Context, Failed, Kind, Outcome, Queue
 from flowforge.steps.process import Limits, ProcessResult, run_process
 from flowforge.steps.python_signature import MAIN, Main, coerced, faults_of_inputs, inputs_schema
@@ -32,7 +34,6 @@ class Python(BaseStep):
     default_timeout_seconds: ClassVar[float | None] = 3600.0
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "required": ["code"],
         "additionalProperties": False,
         "properties": {
             "code": {
@@ -44,6 +45,18 @@ class Python(BaseStep):
                     "def main(numbers: list[float], digits: int = 2):\n    return round(sum(numbers), digits)\n"
                 ],
             },
+            "code_asset_id": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Code of a snippet",
+                "description": "In place of code: the id of a snippet of the project.",
+            },
+            "code_asset_version": {
+                "type": "integer",
+                "minimum": 1,
+                "title": "Version of the snippet",
+                "description": "The newest by default.",
+            },
             "inputs": {
                 "type": "object",
                 "title": "Inputs",
@@ -52,16 +65,21 @@ class Python(BaseStep):
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {"description": "What main returns."}
+    asset_members: ClassVar[Mapping[str, str]] = MappingProxyType({"code_asset_id": "snippet"})
 
     def check(self, config: Mapping[str, Any]) -> list[Fault]:
         """Parses the code; never runs it. Values pasted into code would be code: they come as inputs."""
+        if faults := _faults_of_members(config):
+            return faults
+        if "code" not in config:
+            return []  # the snippet is looked at when it is read: the newest may be another by then
         if holds_expression(config["code"]):
             detail = "code holds no expressions ({{ … }}); pass values as inputs"
             return [Fault(pointer="/code", code="expression_in_code", detail=detail)]
         try:
             tree = _parsed(config["code"])
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return [Fault(pointer="/code", code="syntax_error", detail=_describe(error))]
+        except _NoCode as error:
+            return [Fault(pointer="/code", code="syntax_error", detail=str(error))]
         if not _defines_main(tree):
             return [Fault(pointer="/code", code="no_main", detail="the code has to define `def main(**inputs)`")]
         schema = inputs_schema(tree)
@@ -70,15 +88,18 @@ class Python(BaseStep):
     def run(self, context: Context) -> Outcome:
         inputs = context.config.get("inputs", {})
         try:
-            schema = inputs_schema(_parsed(context.config["code"]))
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return Failed(code="invalid_config", message=_describe(error), retryable=False)
+            code = _code(context)
+            schema = inputs_schema(_parsed(code))
+        except NotAvailable as error:
+            return Failed(code="not_available", message=str(error), retryable=error.retryable)
+        except _NoCode as error:
+            return Failed(code="invalid_code", message=str(error), retryable=False)
         if schema is not None:
             inputs = coerced(inputs, schema)
             faults = compile_schema(schema).faults(inputs)
             if faults:
                 return _invalid_inputs(faults)
-        return _outcome(_called({"code": context.config["code"], "inputs": inputs, "schema": schema or {}}, context))
+        return _outcome(_called({"code": code, "inputs": inputs, "schema": schema or {}}, context))
 
 
 def _called(request: Mapping[str, Any], context: Context) -> ProcessResult:
@@ -94,9 +115,38 @@ def _called(request: Mapping[str, Any], context: Context) -> ProcessResult:
         )
 
 
+class _NoCode(Exception):
+    """A text that cannot be parsed, and why."""
+
+
 def _parsed(code: str) -> ast.Module:
-    """Raises SyntaxError, ValueError, RecursionError, MemoryError."""
-    return ast.parse(code, python_runner.FILENAME)
+    """Raises _NoCode."""
+    try:
+        return ast.parse(code, python_runner.FILENAME)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _NoCode(_describe(error)) from None
+
+
+def _faults_of_members(config: Mapping[str, Any]) -> list[Fault]:
+    """Which members go together. Who gives a run its inputs does not choose the code: its id is no expression."""
+    if "code" in config and "code_asset_id" in config:
+        return [Fault(pointer="/code_asset_id", code="one_of", detail="give one of code, code_asset_id")]
+    if "code" not in config and "code_asset_id" not in config:
+        return [Fault(pointer="/code", code="required", detail="give one of code, code_asset_id")]
+    if "code" in config and "code_asset_version" in config:
+        return [Fault(pointer="/code_asset_version", code="needless", detail="goes with code_asset_id")]
+    if holds_expression(config.get("code_asset_id", "")):
+        detail = "which snippet it is is written down, not computed"
+        return [Fault(pointer="/code_asset_id", code="computed_asset", detail=detail)]
+    return []
+
+
+def _code(context: Context) -> str:
+    """Raises NotAvailable."""
+    config = context.config
+    if "code" in config:
+        return str(config["code"])
+    return context.assets.snippet(config["code_asset_id"], config.get("code_asset_version"))
 
 
 def _defines_main(tree: ast.AST) -> bool:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from flowforge.alerts.models import Alert
+from flowforge.assets.models import Asset
 from flowforge.core import clock
 from flowforge.credentials.models import Credential
 from flowforge.projects.models import ApiKey, Project, TokenFamily, User
@@ -47,6 +48,7 @@ class World:
     delivery: Delivery
     credential: Credential
     alert: Alert
+    asset: Asset
     template: StepTemplate
     event_trigger: EventTrigger
 
@@ -69,6 +71,7 @@ class World:
             "webhooks/delivery": self.delivery,
             "credentials/credential": self.credential,
             "alerts/alert": self.alert,
+            "assets/asset": self.asset,
             "templates_app/steptemplate": self.template,
             "triggers/eventtrigger": self.event_trigger,
         }
@@ -120,6 +123,7 @@ def world(db: None) -> World:
             project=project, workflow=workflow, name=EVIL, event=EVIL[:100], match=EVIL, input_mapping={EVIL: EVIL},
             dedupe=EVIL,
         ),
+        asset=factories.make_asset(project=project, type="snippet", label=EVIL, metadata={EVIL: EVIL}),
         credential=factories.make_credential(project=project, created_by=EVIL[:80], hosts=[EVIL]),
         template=factories.make_template(project=project, name=EVIL, description=EVIL, config={EVIL: EVIL}),
         webhook=webhook,

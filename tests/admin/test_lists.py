@@ -31,6 +31,8 @@ QUERIES = {  # at most, session and person among them
     "workers/worker list": 5,
     "workers/worker page": 4,
     "alerts/alert list": 5,
+    "assets/asset list": 5,
+    "assets/asset page": 6,
     "alerts/alert page": 6,
     "triggers/eventtrigger list": 5,
     "triggers/eventtrigger page": 11,
@@ -68,6 +70,7 @@ def test_it_works(superuser: Client, world: World, query_counter: Counter, name:
         factories.make_step(run=run)
         factories.make_worker()
         factories.make_credential(project=workflow.project)
+        factories.make_asset(project=workflow.project)
         factories.make_template(project=workflow.project)
         factories.make_backfill(schedule=factories.make_schedule(workflow=workflow))
         factories.make_api_key(project=workflow.project, created_by=factories.make_user())

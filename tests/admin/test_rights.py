@@ -18,7 +18,7 @@ MODELS = (
     *("runs/run", "workflows/workflow", "projects/project", "projects/user", "projects/apikey", "workers/worker"),
     *("schedules/schedule", "schedules/backfill", "workflows/triggerdecision"),
     *("webhooks/webhook", "webhooks/call", "webhooks/subscription", "webhooks/delivery"),
-    *("credentials/credential", "alerts/alert", "triggers/eventtrigger", "templates_app/steptemplate"),
+    *("credentials/credential", "alerts/alert", "assets/asset", "triggers/eventtrigger", "templates_app/steptemplate"),
 )
 CONFIRMED = {"confirmed": "yes", "_form_submitted": "True"}
 

@@ -17,6 +17,7 @@ from typing import Final
 
 HANG_SECONDS: Final = 20.0
 HUGE_BYTES: Final = 1024**3
+_TLS_HANDSHAKE: Final = b"\x16"
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -33,7 +34,11 @@ class Receivers:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                path, body = await _request(reader)
+                first = await reader.readexactly(1)
+                if first == _TLS_HANDSHAKE:  # whoever says https gets an answer that is none
+                    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    break
+                path, body = await _request(first, reader)
                 happened = datetime.fromisoformat(json.loads(body)["timestamp"]).timestamp()
                 self._seen.append((path, time.time() - happened))
                 mode = path.split("/")[1]
@@ -43,8 +48,8 @@ class Receivers:
         writer.close()
 
 
-async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+async def _request(first: bytes, reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     lengths = [line.split(":")[1] for line in head if line.lower().startswith("content-length:")]
     return head[0].split(" ")[1], await reader.readexactly(int(lengths[0]))
 
@@ -100,6 +105,7 @@ MODES: Final[dict[str, Answer]] = {
     "huge": _huge,
     "bomb": _status("200 OK", "Content-Encoding: gzip", body=_bomb()),
     "gone": _status("410 Gone"),
+    "headers": _status("200 OK", *(f"X-{number}: {number}" for number in range(100_000))),
     "busy": _status("429 Too Many Requests", "Retry-After: 60"),
 }
 

@@ -20,7 +20,8 @@ from tests.bench.processes import Processes, environment, free_port, processes, 
 from tests.bench.receivers import MODES, Receivers, receivers
 
 WELL = ("ok", "ok")
-ILL = (*["hang"] * 5, *(mode for mode in MODES if mode not in ("ok", "hang")))
+TLS = "tls"  # asked by https, it speaks no TLS
+ILL = (*["hang"] * 5, *(mode for mode in MODES if mode not in ("ok", "hang")), TLS)
 SETTLE_SECONDS = 30.0  # for the well to be told of all that was published
 
 
@@ -63,7 +64,7 @@ def inbound(port: int, seconds: float) -> None:
 def outbound(port: int, alive: Processes, found: Receivers, deliveries: int, rate: float) -> None:
     """Every event goes to every receiver: how soon those that are well have it, and what is left of the others."""
     client = Client(port)
-    told = [_subscribe(client, f"{found.url}/{mode}/{place}") for place, mode in enumerate((*WELL, *ILL))]
+    told = [_subscribe(client, f"{_base(found, mode)}/{mode}/{place}") for place, mode in enumerate((*WELL, *ILL))]
     events = -(-deliveries // len(told))
     memory = [alive.memory_mb()]
     began = time.monotonic()
@@ -83,6 +84,10 @@ def outbound(port: int, alive: Processes, found: Receivers, deliveries: int, rat
     print(f"          p95 {hooks.percentile(waits, 95) * 1000:.0f} ms, p99 {hooks.percentile(waits, 99) * 1000:.0f} ms")
     print(f"          memory {' → '.join(f'{each:.0f}' for each in memory)} MB")
     _print_fates(client, told, events)
+
+
+def _base(found: Receivers, mode: str) -> str:
+    return found.url.replace("http:", "https:") if mode == TLS else found.url
 
 
 def _subscribe(client: Client, url: str) -> str:

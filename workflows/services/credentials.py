@@ -14,6 +14,7 @@ from flowforge.projects.models import Project
 from flowforge.steps import hosts
 from flowforge.steps.base import StepType
 from flowforge.steps.registry import Registry
+from workflows.services.walking import steps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +28,7 @@ class _Use:
 
 def faults(document: Mapping[str, Json], project: Project, registry: Registry) -> list[Fault]:
     """Names in a valid document that stand for no credential of the project, or for one that may not go there."""
-    found = [use for node, at in _steps(document) for use in _uses(node, at, registry)]
+    found = [use for node, at in steps(document) for use in _uses(node, at, registry)]
     if not found:
         return []
     known = hosts_by_name(project.pk, [use.name for use in found])
@@ -44,18 +45,6 @@ def _faults_of(use: _Use, patterns: list[str] | None) -> Iterator[Fault]:
     elif use.target is not None and not hosts.admits(patterns, use.target):
         detail = f"the credential {use.name!r} may not be sent to {use.target}"
         yield Fault(pointer=use.pointer, code="credential_host", detail=detail)
-
-
-def _steps(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """(node, pointer of its config) of each node, of what maps do for an item, and of what undoes a node."""
-    for index, node in enumerate(document["nodes"]):
-        at = f"/nodes/{index}"
-        yield node, f"{at}/config"
-        inner = (node.get("config") or {}).get("step")
-        if node.get("type") == "map" and isinstance(inner, Mapping):
-            yield inner, f"{at}/config/step/config"
-        if isinstance(node.get("compensate"), Mapping):
-            yield node["compensate"], f"{at}/compensate/config"
 
 
 def _uses(node: Mapping[str, Any], at: str, registry: Registry) -> Iterator[_Use]:

@@ -11,7 +11,7 @@ from flowforge.kernel.validation import from_tasks, told, validate
 from flowforge.projects.models import Project
 from flowforge.projects.step_types import allowed_types, step_types
 from templates_app.services.expanding import Expansion, Use, expand
-from workflows.services import credentials, references
+from workflows.services import assets, credentials, references
 
 __all__ = ["Checked", "Storable", "allowed_types", "blamed_on", "check", "definition_hash", "step_types"]
 
@@ -47,6 +47,7 @@ def check(document: Mapping[str, Json], project: Project) -> Checked:
     faults = [
         *references.faults(found.document, project),
         *credentials.faults(found.document, project, registry),
+        *assets.faults(found.document, project, registry),
     ]
     errors = expansion.tell(faults)
     if errors and document.get("tasks") is not None:

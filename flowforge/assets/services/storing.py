@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import transaction
 
 from flowforge.assets.constants import CONDEMNED, KEPT, WRITING
@@ -68,6 +69,12 @@ def _put(blob: Blob, content: Spooled) -> None:
     except StoreFailed as error:
         log.warning("assets: the store did not take %s: %s", blob.key, error)
         raise Unavailable(detail="The store of assets does not take anything just now.") from error
+
+
+def check_store() -> None:
+    """Raises StoreFailed where it does not answer. The default is a folder of the home, which has looks of its own."""
+    if settings.ASSET_STORE:
+        store().check()
 
 
 def remove(blob_key: str, where: Store) -> bool:

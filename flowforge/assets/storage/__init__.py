@@ -25,7 +25,7 @@ def store() -> Store:
 
 @lru_cache(maxsize=8)
 def store_of(url: str, home: Path) -> Store:
-    """Raises ValueError for an URL that names none: `manage.py check` says so."""
+    """Raises ValueError for an URL that names none."""
     if not url:
         return LocalStore(home / "assets" / "blobs")
     parts = urlsplit(url)

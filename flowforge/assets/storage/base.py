@@ -28,5 +28,5 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Raises StoreFailed if nothing can be read from it or written to it just now."""
+        """Raises StoreFailed if it does not answer, or does not let us in."""
         ...

@@ -12,7 +12,7 @@ from flowforge.kernel import durations
 from flowforge.operating.bodies import FreezeShown
 from flowforge.projects.constants import ROLES, SCOPES
 from flowforge.projects.models import Project
-from flowforge.projects.project_settings import MAX_RETENTION_DAYS, MAX_RUNS, RATE_BUCKETS
+from flowforge.projects.project_settings import MAX_ASSET_BYTES, MAX_RETENTION_DAYS, MAX_RUNS, RATE_BUCKETS
 from flowforge.projects.services.keys import DEFAULT_OVERLAP, MAX_OVERLAP
 from flowforge.projects.services.projects import Seat
 from flowforge.steps.levels import LEVELS
@@ -66,6 +66,12 @@ SETTINGS_SCHEMA: Final = {
             "minimum": 1,
             "maximum": MAX_RUNS,
             "description": "Waiting and paused runs don't count.",
+        },
+        "max_asset_bytes": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MAX_ASSET_BYTES,
+            "description": "What all versions of its assets may have together; absent: what the operator says.",
         },
         "retention_days": {"type": "integer", "minimum": 1, "maximum": MAX_RETENTION_DAYS},
         "allowed_step_types": {

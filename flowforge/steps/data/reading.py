@@ -151,7 +151,7 @@ def _json(connection: duckdb.DuckDBPyConnection, source: Source) -> str | None:
         f"compression = {text(_compression(source.path))}, {_JSON_SCAN}"
     )
     try:
-        connection.sql(f"SELECT * FROM {call}, records = true)")
+        found = dict(described(connection, f"SELECT * FROM {call}, records = true)"))
     except duckdb.BinderException:
         rows = connection.execute(f"SELECT count(*) FROM {call}, records = false)").fetchone()
         if rows == (0,):
@@ -159,7 +159,9 @@ def _json(connection: duckdb.DuckDBPyConnection, source: Source) -> str | None:
         raise Problem("invalid_data", "The JSON holds other values than objects: each row is one.") from None
     except duckdb.InvalidInputException as error:
         raise json_problem(source, error) from None
-    return f"SELECT * FROM {call}, records = true)"
+    # said here, so that the file is not looked at anew each time the query is bound
+    listed = ", ".join(f"{text(column)}: {text(str(kind))}" for column, kind in found.items())
+    return f"SELECT * FROM {call.replace('sample_size = -1', 'auto_detect = false')}, columns = {{{listed}}})"
 
 
 def json_problem(source: Source, error: duckdb.Error) -> Problem:

@@ -1,6 +1,7 @@
 """The step type: its config, and how a conversation begins."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from flowforge.core import json
@@ -8,6 +9,7 @@ from flowforge.core.egress import EgressError, checked_url, host_and_port
 from flowforge.core.errors import Fault
 from flowforge.core.json import Json
 from flowforge.core.jsonschema import SchemaError, compile_schema
+from flowforge.kernel.expressions import ExpressionError
 from flowforge.steps.assets import NotAvailable
 from flowforge.steps.base import (
     BaseStep,
@@ -25,6 +27,7 @@ from flowforge.steps.llm.conversation import DEFAULT_SECONDS, Conversation
 from flowforge.steps.llm.exchange import Message, Provider, Question, ReplyFailed
 from flowforge.steps.llm.openai import OpenAI
 from flowforge.steps.llm.toolbox import Toolbox
+from flowforge.steps.prompts import PromptFaults, fill
 from flowforge.steps.values import holds_expression
 
 DEFAULT_MAX_TOKENS: Final = 4096
@@ -35,6 +38,7 @@ _PROVIDERS: Final[Mapping[str, Provider]] = {
     "anthropic": Anthropic(),
     "openai_compatible": OpenAI(compatible=True),
 }
+_OF_ASSETS: Final = ("prompt_asset_version", "prompt_variables")
 _PROMPTS: Final = ("messages", "prompt", "prompt_asset_id")
 _MESSAGE: Final = {
     "type": "object",
@@ -64,6 +68,7 @@ class Llm(BaseStep):
     kind: ClassVar[Kind] = "effect"
     default_timeout_seconds: ClassVar[float | None] = DEFAULT_SECONDS
     credential_members: ClassVar[frozenset[str]] = frozenset({"credential"})
+    asset_members: ClassVar[Mapping[str, str]] = MappingProxyType({"prompt_asset_id": "prompt"})
     target_member: ClassVar[str | None] = "base_url"
     config_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
@@ -88,7 +93,23 @@ class Llm(BaseStep):
             "model": {"type": "string", "minLength": 1, "maxLength": 200, "title": "Model"},
             "messages": {"type": "array", "minItems": 1, "maxItems": 1000, "items": _MESSAGE, "title": "Messages"},
             "prompt": {"type": "string", "minLength": 1, "title": "Prompt", "description": "One message of the user."},
-            "prompt_asset_id": {"type": "string", "minLength": 1, "title": "Prompt asset"},
+            "prompt_asset_id": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Prompt asset",
+                "description": "The id of a prompt of the project: one message of the user.",
+            },
+            "prompt_asset_version": {
+                "type": "integer",
+                "minimum": 1,
+                "title": "Version of the prompt",
+                "description": "The newest by default.",
+            },
+            "prompt_variables": {
+                "type": "object",
+                "title": "Variables of the prompt",
+                "description": "By name: all that the prompt reads, and no others.",
+            },
             "output_schema": {
                 "type": ["object", "boolean"],
                 "title": "Output schema",
@@ -138,6 +159,11 @@ class Llm(BaseStep):
         if len(given) != 1:
             pointer = f"/{given[1]}" if given else ""
             faults.append(Fault(pointer=pointer, code="one_of", detail=f"give one of {', '.join(_PROMPTS)}"))
+        if "prompt_asset_id" not in config:
+            detail = "goes with prompt_asset_id"
+            faults += [
+                Fault(pointer=f"/{name}", code="needless", detail=detail) for name in _OF_ASSETS if name in config
+            ]
         if config["provider"] == "openai_compatible" and "base_url" not in config:
             faults.append(Fault(pointer="/base_url", code="required", detail="is required of openai_compatible"))
         return faults + _faults_of_url(config.get("base_url")) + _faults_of_schema(config.get("output_schema"))
@@ -160,6 +186,11 @@ class Llm(BaseStep):
             return Failed(code=error.code, message=str(error), retryable=error.retryable)
         except NotAvailable as error:
             return Failed(code="not_available", message=str(error), retryable=error.retryable)
+        except PromptFaults as error:
+            details: Mapping[str, Json] = {"errors": [fault.as_dict() for fault in error.faults]}
+            return Failed(code="prompt_variables", message=str(error), retryable=False, details=details)
+        except ExpressionError as error:
+            return Failed(code=error.code, message=error.message, retryable=False)
         return Conversation(context, line, question, toolbox).go()
 
 
@@ -193,7 +224,7 @@ def _key(context: Context, host: str) -> str:
 
 
 def _question(context: Context, toolbox: Toolbox) -> Question:
-    """Raises NotAvailable."""
+    """Raises NotAvailable, PromptFaults, ExpressionError."""
     config = context.config
     return Question(
         model=config["model"],
@@ -207,12 +238,18 @@ def _question(context: Context, toolbox: Toolbox) -> Question:
 
 def _messages(context: Context) -> list[Message]:
     config = context.config
-    asset_id = config.get("prompt_asset_id")
-    prompt = config.get("prompt") if asset_id is None else context.assets.prompt(asset_id)
-    messages: list[Message] = list(config.get("messages", ())) or [{"role": "user", "content": prompt}]
+    messages: list[Message] = list(config.get("messages", ())) or [{"role": "user", "content": _prompt(context)}]
     if "output_schema" in config:
         messages.append({"role": "user", "content": structured.instruction(config["output_schema"])})
     return messages
+
+
+def _prompt(context: Context) -> str:
+    config = context.config
+    if "prompt_asset_id" not in config:
+        return str(config["prompt"])
+    text = context.assets.prompt(config["prompt_asset_id"], config.get("prompt_asset_version"))
+    return fill(text, config.get("prompt_variables", {}))
 
 
 def _faults_of_url(url: Json) -> list[Fault]:

@@ -1,30 +1,9 @@
 """What the server does before there is a request: bodies, upgrades."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from flowforge.asgi import Application
-
-Header = tuple[bytes, bytes]
-HOST: Header = (b"host", b"localhost")
-
-
-def exchange(
-    kind: str, method: str, path: str, headers: Iterable[Header], received: list[dict]
-) -> list[dict[str, Any]]:
-    """What the application sends, if it receives these messages and no others."""
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict:
-        return received.pop(0)
-
-    async def send(message: dict) -> None:
-        sent.append(message)
-
-    scope = {"type": kind, "method": method, "path": path, "query_string": b"", "http_version": "1.1"}
-    asyncio.run(Application()({**scope, "headers": [HOST, *headers]}, receive, send))
-    return sent
+from tests.support.asgi import Header, exchange
 
 
 def posted(*parts: bytes, headers: Iterable[Header] = ()) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_it_works(client: ApiClient, query_counter: Callable[[], CaptureQueriesC
     assert data["isolation"] == {"level": "limits", "levels": {"limits": 1, "bubblewrap": 1}}
     with query_counter() as queries:
         health.health()
-    assert len(queries) <= 6  # on PostgreSQL with a transaction and its limit
+    assert len(queries) <= 7  # on PostgreSQL with a transaction and its limit
 
 
 @pytest.mark.parametrize("role", ["viewer", "owner"])
@@ -192,3 +192,10 @@ def test_it_rejects_a_home_that_cannot_be_written_to(settings: Any, tmp_path: Pa
     settings.HOME = tmp_path
     assert components.look("Storage", health._storage).status == "HEALTHY"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_rejects_a_store_of_assets_that_does_not_answer(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for store, expected in ((f"file://{tmp_path}/store", "HEALTHY"), (f"file://{tmp_path}/file", "UNHEALTHY")):
+        settings.ASSET_STORE = store
+        assert components.look("Storage", health._storage).status == expected

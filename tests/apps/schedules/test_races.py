@@ -70,6 +70,7 @@ def test_it_works(workflow: Any, frozen_clock: Any) -> None:
     assert Run.objects.count() == TriggerDecision.objects.count() == 1
 
 
+@pytest.mark.timeout(900)  # a busy machine is not a fault
 def test_twelve_thousand_ticks_under_five_schedulers_of_which_some_die(
     workflow: Any, frozen_clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

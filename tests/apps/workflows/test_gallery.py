@@ -20,7 +20,6 @@ from workflows.services.installing import install_gallery
 
 ONE = "/v1/gallery/customer-onboarding"
 CHILDREN = {"create-account", "invite-member"}
-PENDING = {"etl"}  # step types whose workflows come with them
 KINDS = {"credential", "isolation", "program", "provider", "target"}
 
 
@@ -61,8 +60,7 @@ def test_a_file_runs_with_its_defaults_and_with_its_example(slug: str) -> None:
 
 
 def test_together_they_use_every_step_type() -> None:
-    used = {name for one in gallery() for name in one.step_types}
-    assert {kind.name for kind in step_types().all()} - PENDING <= used
+    assert {name for one in gallery() for name in one.step_types} == {kind.name for kind in step_types().all()}
 
 
 def test_the_triggers_that_they_propose_can_be_made(client: ApiClient, project: Project) -> None:

@@ -214,3 +214,10 @@ def test_nothing_is_nothing(attempt: Attempt, root: Path) -> None:
     assert transform(attempt, "", []) == []
     (root / "in.json").write_text("[]")
     assert fail(attempt, "file://in.json", "file://out.parquet").code == "no_columns"
+
+
+def test_fields_without_any_value_take_the_type_of_what_they_are_appended_to(attempt: Attempt, root: Path) -> None:
+    (root / "out.json").write_text('[{"a":1,"b c":{"d e":"x"}}]')
+    (root / "in.json").write_text('[{"a":null,"b c":{"d e":"y"}}]')
+    run(attempt, "file://in.json", "file://out.json", mode="append")
+    assert read(root / "out.json", "json")[1] == {"a": None, "b c": {"d e": "y"}}
