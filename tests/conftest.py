@@ -1,6 +1,7 @@
 """What every test may ask for. Helpers with a body of their own are in tests/support, rows in tests/factories.py."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import hypothesis
 import pytest
@@ -74,6 +75,7 @@ def _clean_process(settings: object) -> None:
     rates.store.cache_clear()
     operating.forget()
     backlog.forget()
+    core_clock.set_offset(timedelta(0))  # a test that starts a worker measures it
 
 
 @pytest.fixture

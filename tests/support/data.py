@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -104,6 +105,8 @@ def s3_server() -> Iterator[Bucket]:
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     try:
+        # what all its servers of a process hold is one and the same
+        urlopen(Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=10).close()
         client = boto3.client(
             "s3",
             endpoint_url=endpoint,

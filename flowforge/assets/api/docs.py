@@ -100,8 +100,8 @@ DOWNLOAD: Final[Operation] = {
         OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="304 if it is this content."),
     ],
     "responses": {
-        (200, "application/octet-stream"): _BINARY,
-        (206, "application/octet-stream"): OpenApiResponse(_FILE, description="The part that `Range` asks for."),
+        (200, "*/*"): _BINARY,
+        (206, "*/*"): OpenApiResponse(_FILE, description="The part that `Range` asks for."),
         304: OpenApiResponse(description="The client has it."),
     },
 }

@@ -37,8 +37,8 @@ HERE = "tests.unit.steps.test_registry"
 def test_it_works() -> None:
     registry = default_registry()
     assert registry.names() == [
-        *("approval", "ci", "condition", "delay", "emit", "generic", "http", "llm", "map", "ml_training"),
-        *("python", "switch", "transform", "wait_event", "workflow"),
+        *("approval", "ci", "condition", "delay", "emit", "etl", "generic", "http", "llm", "map"),
+        *("ml_training", "python", "switch", "transform", "wait_event", "workflow"),
     ]
     assert [step_type.name for step_type in registry.all()] == registry.names()
     found = registry.get("http")
