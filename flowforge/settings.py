@@ -173,7 +173,9 @@ def _database(url: str) -> dict[str, Any]:
             "connect_timeout": 5,
             "application_name": "flowforge",
             "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=10s -c statement_timeout=60s "
-            "-c plan_cache_mode=force_generic_plan",  # what is prepared has no value on which its plan depends
+            # what is prepared has no value on which its plan depends; a plan that is made while a table is small stays
+            # until the server has counted its rows: so it has to be one that looks rows up
+            "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1 -c jit=off",
         }
         found["CONN_HEALTH_CHECKS"] = True
     found["CONN_MAX_AGE"] = None  # our own threads are few and live long: flowforge/asgi.py, flowforge/engine

@@ -1,11 +1,14 @@
 """Statements that are asked all the time."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
 from django.db import connection
+
+Statement = tuple[str, Sequence[Any]]
+"""Text and parameters."""
 
 
 @contextmanager
@@ -22,3 +25,13 @@ def prepared() -> Iterator[Any]:
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         yield cursor
+
+
+def execute_prepared(asked: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+    """The rows of statements that all return some. PostgreSQL's alone: within a pipeline of libpq's they are sent
+    without waiting for any answer but the last."""
+    with connection.wrap_database_errors, ExitStack() as stack:
+        cursors = [stack.enter_context(psycopg.Cursor(connection.connection)) for _ in asked]
+        for each, (text, parameters) in zip(cursors, asked, strict=True):
+            each.execute(text.encode(), parameters)
+        return [each.fetchall() for each in cursors]

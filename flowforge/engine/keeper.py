@@ -25,7 +25,6 @@ from flowforge.engine.execution import Execution
 from flowforge.engine.outcomes import Result
 from flowforge.engine.presence import presence
 from flowforge.engine.store import keeping, maintenance
-from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.workers.constants import BEAT_SECONDS
 
@@ -268,9 +267,9 @@ class Keeper:
         with self._lock:
             runs = [(execution.run.id, token) for execution, token in self._held_runs.items()]
         if runs:
-            run_store.renew_runs(runs, until)
+            keeping.renew_runs(runs, until)
         if steps:
-            step_store.renew_steps(steps, until)
+            keeping.renew_steps(steps, until)
 
 
 keeper = Keeper()

@@ -1,20 +1,18 @@
 """Workers pull: they claim ready steps of a run, do them, and record what became of them.
 
-The batch grows while steps prove short, and results of short steps are committed together. A step that turns out
-long holds up nobody: the keeper relieves its batch of what is done and of what has not begun.
+The batch grows while steps prove short (`engine.pace`), and results of short steps are committed together, those of
+other threads with them (`engine.pulling`). A step that turns out long holds up nobody: the keeper relieves its batch of
+what is done and of what has not begun.
 """
 
-import logging
 import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 
-from django.conf import settings
 from django.db import DatabaseError
 
 from flowforge.core import bell, clock
@@ -23,27 +21,22 @@ from flowforge.engine import driver, pools
 from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
-from flowforge.engine.outages import patiently
 from flowforge.engine.outcomes import Result, conclude
-from flowforge.engine.plan import Plan, plan_of, steps_named
-from flowforge.engine.presence import PROCESS_NAME
+from flowforge.engine.plan import steps_named
+from flowforge.engine.pulling import Pulling, pulling
 from flowforge.engine.scope import Results, item_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from flowforge.engine.store.rows import ClaimedRun, StepRow
 from flowforge.engine.store.steps import Settlement
-from flowforge.engine.telling import tell
 from flowforge.kernel.definition import Definition
 from flowforge.operating.selectors import engine_paused
 from runs.scope import scope_of
 
-MAX_BATCH = 128
-SHORT_BATCH_SECONDS = 0.1  # a batch under this lets the next one double
 COMMIT_WINDOW_SECONDS = 0.02  # results wait at most so long for company
-
 TURN_SECONDS = 5.0  # a turn ends after a moment: who has waited for so long goes without one
 
-log = logging.getLogger("flowforge.engine")
+Settle = Callable[[Sequence[Settlement]], list[Settlement]]
 _last_chances = threading.Lock()
 
 
@@ -56,32 +49,19 @@ def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
     run = run_store.read_run(run_id)
     if run is None:
         return
-    plan = plan_of(run.version_id)
+    pulled = pulling(run, queue)
     results = Results(run_id)
-    size = 1
     while not pools.draining.is_set() and not engine_paused():
         with _turn(last_chance) as end_turn:
-            steps = step_store.claim_steps(
-                run_id,
-                queue=queue,
-                limit=1 if last_chance else size,
-                worker=PROCESS_NAME,
-                max_concurrency=plan.definition.config.max_concurrency,
-                now=clock.now(),
-                lease_seconds=settings.LEASE_SECONDS,
-                tell=partial(tell, run),
-                last_chance=last_chance,
-            )
-            failpoint("claim.after")
+            steps = pulled.claim_last_chance() if last_chance else pulled.claim()
             if not steps:
                 return
             began = time.monotonic()
-            batch = Batch(run, plan, results, steps, queue, end_turn)
+            batch = Batch(pulled, results, steps, end_turn)
             batch.go()
         if batch.was_abandoned:
             return  # another thread has taken this one's place
-        short = time.monotonic() - began < SHORT_BATCH_SECONDS
-        size = min(size * 2, MAX_BATCH) if short else max(1, size // 2)
+        pulled.plan.pace.batch_took(queue, len(steps), time.monotonic() - began)
 
 
 @contextmanager
@@ -107,19 +87,11 @@ def _turn(last_chance: bool) -> Iterator[Callable[[], None]]:
 class Batch:
     """Claimed steps of one run on their way through one thread."""
 
-    def __init__(
-        self,
-        run: ClaimedRun,
-        plan: Plan,
-        results: Results,
-        steps: list[StepRow],
-        queue: str,
-        end_turn: Callable[[], None],
-    ) -> None:
-        self.run = run
-        self.plan = plan
+    def __init__(self, pulled: Pulling, results: Results, steps: list[StepRow], end_turn: Callable[[], None]) -> None:
+        self.run = pulled.run
+        self.plan = pulled.plan
         self.results = results
-        self.queue = queue
+        self._pulled = pulled
         self._end_turn = end_turn
         self._lock = threading.Lock()  # against the keeper, which may relieve us
         self._waiting = steps[::-1]
@@ -153,8 +125,10 @@ class Batch:
             waiting, self._waiting = self._waiting, []
         if waiting:
             step_store.hand_back(self.run.id, waiting, clock.now())
-            bell.work_now(self.run.id, self.queue, 1)
-        self._commit(drive=bell.drive_now, patience_seconds=0)  # the keeper has others to look after: it drives nothing
+            queue = self._pulled.queue
+            bell.work_now(self.run.id, queue, min(len(waiting), pools.width(queue)))
+        # the keeper has others to look after: it drives nothing, and waits for nothing
+        self._commit(settle=self._pulled.settle_now, drive=bell.drive_now)
 
     def _attempt(self, row: StepRow) -> Result:
         execution = Execution(self.run, self.plan, self.plan.node(row), row)
@@ -165,11 +139,8 @@ class Batch:
             keeper.remove(execution)
             self.was_abandoned |= execution.is_abandoned
 
-    def _commit(
-        self, drive: Callable[[uuid.UUID], None] = driver.drive, patience_seconds: float = settings.LEASE_SECONDS
-    ) -> None:
-        """Record what is done, and drive the run on if that frees a step. An outage is outlasted as long as a lease is:
-        then these would count as lost, and be done again."""
+    def _commit(self, settle: Settle | None = None, drive: Callable[[uuid.UUID], None] = driver.drive) -> None:
+        """Record what is done, and drive the run on if that frees a step."""
         with self._lock:
             done, self._done = self._done, []
         if not done:
@@ -177,7 +148,7 @@ class Batch:
         failpoint("result.before_commit")
         settlements = [self._settlement(row, result) for row, result in done if not result.dropped]
         try:
-            taken = self._settle(settlements, time.monotonic() + patience_seconds) if settlements else []
+            taken = (settle or self._pulled.settle)(settlements) if settlements else []
         except DatabaseError:
             with self._lock:
                 self._done[:0] = done  # the keeper could not: the thread that does these comes later
@@ -186,12 +157,6 @@ class Batch:
         stopped = len(settlements) < len(done)
         if stopped or _concerns_driver(self.run, self.plan.definition, [each.row for each in taken]):
             drive(self.run.id)
-
-    def _settle(self, settlements: list[Settlement], until: float) -> list[Settlement]:
-        return patiently(
-            lambda: step_store.settle_steps(self.run.id, settlements, clock.now(), tell=partial(tell, self.run)),
-            until=until,
-        )
 
     def _settlement(self, row: StepRow, result: Result) -> Settlement:
         row = replace(row)  # it may have to be concluded again

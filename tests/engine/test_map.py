@@ -152,7 +152,7 @@ def test_no_query_grows_with_what_has_ended(flow: MakeFlow) -> None:
         step_store.load_live_items(run.pk)
         items.any_live(run.pk, "each")
         items.first_failure(run.pk, "each")
-        step_store._running_count(connection.cursor(), run.pk)
+        step_store.ask_in_turn([step_store._occupancy(run.pk)])
     if connection.vendor == "sqlite":  # a planner with statistics has its own mind
         for query in queries:
             with connection.cursor() as cursor:

@@ -4,8 +4,8 @@ The statements of `runs.commit` become the parts of one: what the run's own UPDA
 that a lost lease writes nothing, and it locks the run's row first. Rows travel as one JSON document each.
 """
 
+import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import orjson
@@ -13,7 +13,9 @@ import psycopg
 from django.db import DataError, connection, transaction
 
 from flowforge.core import json
-from flowforge.engine.store.rows import EventRow, StaleState
+from flowforge.core.prepared import Statement, execute_prepared
+from flowforge.engine.store.rows import EventRow, StaleState, StepRow
+from flowforge.engine.store.sql import LIVE_RUNS
 
 _TYPES = {
     "id": "uuid", "run_id": "uuid", "index": "int", "node_id": "text", "position": "int", "max_attempts": "int",
@@ -23,6 +25,11 @@ _TYPES = {
     "lease_expires_at": "timestamptz", "lost_count": "int", "items": "jsonb", "inputs": "jsonb",
     "output": "jsonb",
 }  # fmt: skip
+_SETTLED = (
+    "id", "run_id", "lease_token", "status", "attempt", "lost_count", "inputs", "output", "error", "branch",
+    "sanitized", "waits_for", "then", "available_at", "finished_at",
+)  # fmt: skip
+_OF_STEP = [column for column in _SETTLED if column != "run_id"]
 _JSON = frozenset(column for column, kind in _TYPES.items() if kind == "jsonb")
 _STATE = tuple(_TYPES)[8:-3]
 
@@ -43,7 +50,9 @@ _CHANGED = (
     + ", output = CASE WHEN v.has_output THEN v.output ELSE s.output END "
     + "FROM run, "
     + _recordset(_TYPES | {"has_output": "bool", "stored_status": "text", "stored_token": "bigint"})
-    + " WHERE s.id = v.id AND s.status = v.stored_status AND s.lease_token = v.stored_token RETURNING 1)"
+    # the run's id makes the planner expect one row of them, and look it up: else it may join by reading the whole table
+    + " WHERE v.run_id = run.id AND s.id = v.id AND s.status = v.stored_status AND s.lease_token = v.stored_token"
+    + " RETURNING 1)"
 )
 _TOLD = (
     "told AS (INSERT INTO runs_runevent (run_id, seq, at, event, step_id, data) "
@@ -51,13 +60,18 @@ _TOLD = (
     + _recordset({"place": "int", "at": "timestamptz", "event": "text", "step_id": "uuid", "data": "jsonb"})
     + ")"
 )
+_SETTLE = (
+    f"WITH run AS (SELECT id FROM runs_run WHERE id = %s AND status IN {LIVE_RUNS}) "
+    "UPDATE runs_steprun s SET lease_expires_at = NULL, "
+    + ", ".join(f'"{column}" = v."{column}"' for column in _SETTLED[3:])
+    + " FROM run, "
+    + _recordset({column: _TYPES[column] for column in _SETTLED})
+    + " WHERE v.run_id = run.id AND s.id = v.id AND s.lease_token = v.lease_token AND s.status = 'running' "
+    + "RETURNING s.id"
+)
 # a step that has moved on fails the statement, and with it all of its parts
 _GUARD = "1 / (CASE WHEN (SELECT count(*) FROM changed) = %s THEN 1 ELSE 0 END)"
 _RETURNED = "run.event_seq, run.pokes, run.cancel_requested_at, run.pause_requested_at, run.lease_expires_at"
-
-
-AtOnce = tuple[str, list[Any]]
-"""A statement and its parameters."""
 
 
 def statement_of(
@@ -67,7 +81,7 @@ def statement_of(
     made: Sequence[tuple[Any, ...]],
     changed: Sequence[tuple[tuple[Any, ...], bool, tuple[str, int]]],
     events: Sequence[EventRow],
-) -> AtOnce:
+) -> Statement:
     """A decision round as one statement.
 
     `update`: the run's UPDATE, which returns the five values of its row and the id. `made` and `changed`: values of
@@ -91,7 +105,13 @@ def statement_of(
     return f"WITH {', '.join(parts)} SELECT {_RETURNED}{guard} FROM run", parameters
 
 
-def commit_at_once(asked: AtOnce) -> tuple[Any, ...] | None:
+def settling(run_id: uuid.UUID, steps: Sequence[StepRow]) -> Statement:
+    """What records the ends of attempts that are still ours, as long as the run goes on; gives the ids of those."""
+    records = [{"run_id": run_id} | {column: getattr(step, column) for column in _OF_STEP} for step in steps]
+    return _SETTLE, [run_id, _document(records)]
+
+
+def commit_at_once(asked: Statement) -> tuple[Any, ...] | None:
     """Write a round; the five values of the run's row, or None if its UPDATE hit none. Raises StaleState."""
     if connection.in_atomic_block:  # a failed statement must not end somebody's transaction
         with transaction.atomic():
@@ -100,7 +120,7 @@ def commit_at_once(asked: AtOnce) -> tuple[Any, ...] | None:
     return _execute_all([asked])[0]
 
 
-def commits_at_once(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
+def commits_at_once(asked: Sequence[Statement]) -> list[tuple[Any, ...] | None]:
     """Write several rounds in one transaction, sent without waiting for any answer but the last.
 
     Raises StaleState, or what else went wrong with one of them: then none is written.
@@ -109,15 +129,10 @@ def commits_at_once(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
         return _execute_all(asked)
 
 
-def _execute_all(asked: Sequence[AtOnce]) -> list[tuple[Any, ...] | None]:
-    """By cursors of psycopg's own, whose statements the server prepares (`prepare_threshold` in settings.py): to plan
-    one anew costs as much as to execute it. Django's interpolates their values."""
+def _execute_all(asked: Sequence[Statement]) -> list[tuple[Any, ...] | None]:
+    """To plan one anew costs as much as to execute it: they are prepared."""
     try:
-        with connection.wrap_database_errors, ExitStack() as stack:
-            cursors = [stack.enter_context(psycopg.Cursor(connection.connection)) for _ in asked]
-            for cursor, (query, parameters) in zip(cursors, asked, strict=True):
-                cursor.execute(query.encode(), parameters)
-            return [cursor.fetchone() for cursor in cursors]
+        return [rows[0] if rows else None for rows in execute_prepared(asked)]
     except DataError as error:
         if isinstance(error.__cause__, psycopg.errors.DivisionByZero):
             raise StaleState from None

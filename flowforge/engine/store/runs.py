@@ -12,10 +12,9 @@ from flowforge.core.prepared import prepared
 from flowforge.engine.store.at_once import commit_at_once
 from flowforge.engine.store.holds import HOLDING, is_held
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, Wishes
-from flowforge.engine.store.sql import is_postgres, json_out, time_in, time_out, uuid_in, uuid_out, write
+from flowforge.engine.store.sql import LIVE_RUNS, is_postgres, json_out, time_in, time_out, uuid_in, uuid_out, write
 from flowforge.engine.store.writing import at_once, commit_in_turn
 
-_LIVE = "('pending', 'running', 'waiting', 'paused')"
 _RUN_COLUMNS = (
     "id, project_id, workflow_id, version_id, status, attempt, inputs, metadata, trigger_type, traceparent, "
     "created_at, run_at, started_at, deadline_at, cancel_requested_at, pause_requested_at, "
@@ -30,7 +29,7 @@ _CLAIM = """
     WHERE {chosen} AND status IN {live} AND (lease_expires_at IS NULL OR lease_expires_at <= %s)
     RETURNING {columns}
 """
-_POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE {{chosen}} AND status IN {_LIVE} AND lease_expires_at > %s"
+_POKE = f"UPDATE runs_run SET pokes = pokes + 1 WHERE {{chosen}} AND status IN {LIVE_RUNS} AND lease_expires_at > %s"
 
 
 def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:
@@ -48,7 +47,7 @@ def claim_run(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float
             poked = cursor.rowcount
             if poked:
                 return None
-            cursor.execute(f"SELECT 1 FROM runs_run WHERE id = %s AND status IN {_LIVE}", [uuid_in(run_id)])
+            cursor.execute(f"SELECT 1 FROM runs_run WHERE id = %s AND status IN {LIVE_RUNS}", [uuid_in(run_id)])
             if cursor.fetchone() is None:
                 return None
     return None
@@ -64,7 +63,7 @@ def poke_together(chosen: str, values: Sequence[Any], now: datetime) -> set[uuid
 def live_among(chosen: str, values: Sequence[Any]) -> set[uuid.UUID]:
     """Which of the chosen runs have not ended."""
     with prepared() as cursor:
-        cursor.execute(f"SELECT id FROM runs_run WHERE {chosen} AND status IN {_LIVE}", values)
+        cursor.execute(f"SELECT id FROM runs_run WHERE {chosen} AND status IN {LIVE_RUNS}", values)
         return {uuid_out(row[0]) for row in cursor.fetchall()}
 
 
@@ -72,7 +71,7 @@ def read_run(run_id: uuid.UUID) -> ClaimedRun | None:
     """A live run without its lease: for whoever executes steps of it. None if it has ended."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_RUN_COLUMNS} FROM runs_run WHERE id = %s AND status IN {_LIVE}",
+            f"SELECT {_RUN_COLUMNS} FROM runs_run WHERE id = %s AND status IN {LIVE_RUNS}",
             [uuid_in(run_id)],
         )
         row = cursor.fetchone()
@@ -158,20 +157,10 @@ def give_back(run: ClaimedRun, wake_at: datetime) -> None:
         )
 
 
-def renew_runs(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None:
-    """Extend leases that are still ours (run id, token)."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE runs_run SET lease_expires_at = %s, wake_at = %s WHERE id = %s AND lease_token = %s "
-            "AND lease_expires_at IS NOT NULL",
-            [(time_in(until), time_in(until), uuid_in(run_id), token) for run_id, token in leases],
-        )
-
-
 def claiming(chosen: str, owner: str, now: datetime, lease_seconds: float) -> tuple[str, list[Any], list[Any]]:
     """The statement that takes the leases of the chosen runs, and its values before and after those of `chosen`."""
     until = time_in(now + timedelta(seconds=lease_seconds))
-    return _CLAIM.format(chosen=chosen, live=_LIVE, columns=_RUN_COLUMNS), [owner, until, until], [time_in(now)]
+    return _CLAIM.format(chosen=chosen, live=LIVE_RUNS, columns=_RUN_COLUMNS), [owner, until, until], [time_in(now)]
 
 
 def _try_claim(run_id: uuid.UUID, owner: str, now: datetime, lease_seconds: float) -> ClaimedRun | None:

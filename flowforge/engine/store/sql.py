@@ -12,8 +12,10 @@ from django.db.backends.utils import CursorWrapper
 
 from flowforge.core import json
 from flowforge.core.json import Json
+from flowforge.core.prepared import Statement, execute_prepared
 
 LIVE = "('pending', 'running', 'retrying', 'waiting')"  # statuses of steps
+LIVE_RUNS = "('pending', 'running', 'waiting', 'paused')"
 
 # what the index `step_items` holds, in its own words: SQLite uses a partial index only where they stand in the query
 OPEN_ITEMS = "NOT (\"index\" = -1) AND status IN ('pending', 'running', 'retrying', 'waiting', 'failed')"
@@ -69,6 +71,21 @@ def write() -> Iterator[CursorWrapper]:
         yield cursor
 
 
+def ask_in_turn(asked: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+    """The rows of each statement, within a transaction; on PostgreSQL they are sent without waiting for any answer
+    but the last, and prepared (`core.prepared`)."""
+    if not is_postgres():
+        rows = []
+        with connection.cursor() as cursor:
+            for text, parameters in asked:
+                cursor.execute(text, parameters)
+                rows.append(cursor.fetchall())
+        return rows
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        return execute_prepared(asked)
+
+
 def lock_suffix() -> str:
     """`FOR UPDATE` where rows can be locked; SQLite's immediate transaction has locked them all."""
     return " FOR UPDATE" if is_postgres() else ""
@@ -91,6 +108,12 @@ def insert_many(cursor: CursorWrapper, table: str, columns: Sequence[str], rows:
 def in_list(values: Sequence[Any]) -> str:
     """`(%s, %s, …)` for so many values."""
     return f"({', '.join(['%s'] * len(values))})"
+
+
+def chosen_by(query: str) -> str:
+    """A condition for the rows whose ids a query gives. PostgreSQL looks an array up in the index, however few rows
+    the table seemed to have when it planned the statement; a join it may make by reading the whole table."""
+    return f"id = ANY(ARRAY({query}))" if is_postgres() else f"id IN ({query})"
 
 
 def any_of(run_ids: Sequence[uuid.UUID]) -> tuple[str, list[Any]]:

@@ -10,12 +10,17 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from flowforge.core.json import Json
-from flowforge.engine.store.holds import HOLDING, is_held
+from flowforge.core.prepared import Statement
+from flowforge.engine.store.at_once import settling
+from flowforge.engine.store.holds import HOLDING, Raw, is_held
 from flowforge.engine.store.rows import EventRow, RunUpdate, StepRow
 from flowforge.engine.store.sql import (
     LIVE,
     OPEN_ITEMS,
+    ask_in_turn,
+    chosen_by,
     in_list,
+    is_postgres,
     json_in,
     json_out,
     lock_suffix,
@@ -97,24 +102,23 @@ def claim_steps(
     """
     until = now + timedelta(seconds=lease_seconds)
     with write() as cursor:
-        if not _lock_run(cursor, run_id, startable=True):
+        runs, occupied = ask_in_turn([_locking(run_id), _occupancy(run_id)])
+        if not runs or not _is_startable(*runs[0]):
             return []
-        running, held = _running_count(cursor, run_id)
+        running, held = _occupied(*occupied[0])
         room = max_concurrency - running
         if held or room <= 0:
             return []
-        cursor.execute(
-            f"""UPDATE runs_steprun SET status = 'running', attempt = attempt + 1, lease_token = lease_token + 1,
-                    lease_expires_at = %s, worker = %s, started_at = %s, finished_at = NULL, error = NULL
-                WHERE id IN (
-                    SELECT id FROM runs_steprun WHERE run_id = %s AND queue = %s
+        ready = f"""SELECT id FROM runs_steprun WHERE run_id = %s AND queue = %s
                     AND status IN ('pending', 'retrying') AND available_at <= %s AND resolution IS NULL
                     AND lost_count {">=" if last_chance else "<"} {MAX_LOST - 1}
-                    ORDER BY priority DESC, position, "index" LIMIT %s)
-                RETURNING {_STATE_COLUMNS}""",
-            [time_in(until), worker, time_in(now), uuid_in(run_id), queue, time_in(now), min(limit, room)],
-        )
-        steps = [_state_row(row) for row in cursor.fetchall()]
+                    ORDER BY priority DESC, position, "index" LIMIT %s"""
+        claim = f"""UPDATE runs_steprun SET status = 'running', attempt = attempt + 1, lease_token = lease_token + 1,
+                    lease_expires_at = %s, worker = %s, started_at = %s, finished_at = NULL, error = NULL
+                    WHERE {chosen_by(ready)} RETURNING {_STATE_COLUMNS}"""
+        values = [time_in(until), worker, time_in(now), uuid_in(run_id), queue, time_in(now), min(limit, room)]
+        [rows] = ask_in_turn([(claim, values)])
+        steps = [_state_row(row) for row in rows]
         if steps:
             steps.sort(key=lambda step: (-step.priority, step.position, step.index))
             events = [started_event(step, now) for step in steps]
@@ -133,9 +137,8 @@ def settle_steps(
     cancelled meanwhile, changes nothing.
     """
     with write() as cursor:
-        if not _lock_run(cursor, run_id, startable=False):
-            return []
-        taken = [each for each in settlements if _settle(cursor, each.row)]
+        settled = _settle(cursor, run_id, [each.row for each in settlements])
+        taken = [each for each in settlements if each.row.id in settled]
         update = RunUpdate()
         events: list[EventRow] = []
         for each in taken:
@@ -153,7 +156,7 @@ def settle_steps(
 def flush_logs(run_id: uuid.UUID, step: StepRow, inputs: Json, events: Sequence[EventRow]) -> bool:
     """Store a running step's rendered inputs and newest log lines; False if the step is no longer ours."""
     with write() as cursor:
-        if not _lock_run(cursor, run_id, startable=False):
+        if not _lock_run(cursor, run_id):
             return False
         cursor.execute(
             "UPDATE runs_steprun SET inputs = %s WHERE id = %s AND lease_token = %s AND status = 'running'",
@@ -169,7 +172,7 @@ def flush_logs(run_id: uuid.UUID, step: StepRow, inputs: Json, events: Sequence[
 def hand_back(run_id: uuid.UUID, steps: Sequence[StepRow], now: datetime) -> None:
     """Let others have steps that were claimed but not begun: as if they had never been claimed."""
     with write() as cursor:
-        if not _lock_run(cursor, run_id, startable=False):
+        if not _lock_run(cursor, run_id):
             return
         for step in steps:
             cursor.execute(
@@ -185,15 +188,6 @@ def hand_back(run_id: uuid.UUID, steps: Sequence[StepRow], now: datetime) -> Non
                     data={**step.told, "attempt": step.attempt - 1, "reason": "handed_back"},
                 )
                 append_events(cursor, run_id, [event], RunUpdate(columns={"wake_at": now}))
-
-
-def renew_steps(leases: Sequence[tuple[uuid.UUID, int]], until: datetime) -> None:
-    """Extend the leases of steps that are still ours (step id, token)."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE runs_steprun SET lease_expires_at = %s WHERE id = %s AND lease_token = %s AND status = 'running'",
-            [(time_in(until), uuid_in(step_id), token) for step_id, token in leases],
-        )
 
 
 def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
@@ -255,33 +249,53 @@ def _rows(condition: str, parameters: Sequence[Any]) -> list[StepRow]:
         return [_state_row(row) for row in cursor.fetchall()]
 
 
-def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID, *, startable: bool) -> bool:
-    """Lock the run's row; whether it is live (`startable`: and neither paused, nor to be cancelled, nor without
-    a place)."""
-    cursor.execute(
+def _lock_run(cursor: CursorWrapper, run_id: uuid.UUID) -> bool:
+    """Lock the run's row; whether it is live."""
+    cursor.execute(*_locking(run_id))
+    row = cursor.fetchone()
+    return row is not None and row[0] in LIVE_RUN_STATUSES
+
+
+def _locking(run_id: uuid.UUID) -> Statement:
+    """What locks the run's row and asks whether its steps may start: for `_is_startable`."""
+    return (
         "SELECT status, pause_requested_at, cancel_requested_at, queued_in FROM runs_run WHERE id = %s" + lock_suffix(),
         [uuid_in(run_id)],
     )
-    row = cursor.fetchone()
-    if row is None or row[0] not in LIVE_RUN_STATUSES:
-        return False
-    return not startable or (row[0] in ("running", "waiting") and row[1:] == (None, None, None))
 
 
-def _running_count(cursor: CursorWrapper, run_id: uuid.UUID) -> tuple[int, bool]:
+def _is_startable(status: str, *obstacles: object) -> bool:
+    """Whether steps may start: the run is neither paused, nor to be cancelled, nor without a place."""
+    return status in ("running", "waiting") and all(obstacle is None for obstacle in obstacles)
+
+
+def _occupancy(run_id: uuid.UUID) -> Statement:
     """How many steps run, by two indexes, neither of which grows with the items that have ended; and whether the run
-    is held. A statement of its own: it sees a freeze that was committed while the run's row was waited for."""
-    cursor.execute(
+    is held: for `_occupied`. A statement of its own: it sees a freeze that was committed while the run's row was
+    waited for."""
+    return (
         "SELECT (SELECT count(*) FROM runs_steprun WHERE run_id = %s AND \"index\" = -1 AND status = 'running') + "
         f"(SELECT count(*) FROM runs_steprun WHERE run_id = %s AND {OPEN_ITEMS} AND status = 'running'), "
         f"held_at, started_at, thawed_at, {HOLDING} FROM runs_run WHERE id = %s",
-        [uuid_in(run_id), uuid_in(run_id), uuid_in(run_id)],
+        [uuid_in(run_id)] * 3,
     )
-    count, held_at, started_at, thawed_at, *holding = cursor.fetchone()
-    return int(count), is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at)
 
 
-def _settle(cursor: CursorWrapper, step: StepRow) -> bool:
+def _occupied(count: int, held_at: Raw, started_at: Raw, thawed_at: Raw, *holding: Any) -> tuple[int, bool]:
+    return count, is_held(*holding, held_at=held_at, started_at=started_at, thawed_at=thawed_at)
+
+
+def _settle(cursor: CursorWrapper, run_id: uuid.UUID, steps: Sequence[StepRow]) -> set[uuid.UUID]:
+    """Lock the run's row and record the ends of attempts; which of them took effect."""
+    if is_postgres():
+        _, settled = ask_in_turn([_locking(run_id), settling(run_id, steps)])
+        return {step_id for (step_id,) in settled}
+    if not _lock_run(cursor, run_id):
+        return set()
+    return {step.id for step in steps if _settle_one(cursor, step)}
+
+
+def _settle_one(cursor: CursorWrapper, step: StepRow) -> bool:
     cursor.execute(
         """UPDATE runs_steprun SET status = %s, inputs = %s, output = %s, error = %s, branch = %s, sanitized = %s,
                waits_for = %s, "then" = %s, available_at = %s, finished_at = %s, lease_expires_at = NULL,

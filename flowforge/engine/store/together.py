@@ -17,7 +17,7 @@ from flowforge.engine.store.runs import (
     live_among,
     poke_together,
 )
-from flowforge.engine.store.sql import any_of, is_postgres, write
+from flowforge.engine.store.sql import any_of, chosen_by, is_postgres, write
 from flowforge.engine.store.writing import at_once, commit_in_turn
 
 Row = tuple[Any, ...]
@@ -58,7 +58,7 @@ def _locked(run_ids: Sequence[uuid.UUID]) -> tuple[str, list[Any]]:
     condition, values = any_of(run_ids)
     if not is_postgres():
         return f"id {condition}", values
-    return f"id IN (SELECT id FROM runs_run WHERE id {condition} ORDER BY id FOR UPDATE SKIP LOCKED)", values
+    return chosen_by(f"SELECT id FROM runs_run WHERE id {condition} ORDER BY id FOR UPDATE SKIP LOCKED"), values
 
 
 def commit_together(asked: Sequence[Commit]) -> list[Committed | Exception]:

@@ -8,11 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
-from flowforge.engine.store.at_once import AtOnce, statement_of
+from flowforge.core.prepared import Statement
+from flowforge.engine.store.at_once import statement_of
 from flowforge.engine.store.failures import count_failure
 from flowforge.engine.store.holds import IS_FROZEN
 from flowforge.engine.store.rows import Commit, EventRow, RunUpdate, StaleState, StepRow
-from flowforge.engine.store.sql import insert_many, is_postgres, json_in, time_in, uuid_in
+from flowforge.engine.store.sql import ask_in_turn, insert_many, is_postgres, json_in, time_in, uuid_in
 from flowforge.kernel.states import ENDED_RUN_STATUSES
 
 _JSON_COLUMNS = frozenset({"outputs", "error"})
@@ -34,6 +35,7 @@ _UPDATE_STEP = (
 )
 _UPDATE_STATE = _UPDATE_STEP.format(output="")
 _UPDATE_RESULT = _UPDATE_STEP.format(output=", output = %s")
+_RETURNED = "event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at"
 _EVENT_COLUMNS = ("run_id", "seq", "at", "event", "step_id", "data")
 
 
@@ -61,7 +63,7 @@ def commit_in_turn(cursor: CursorWrapper, asked: Sequence[Commit]) -> list[tuple
     return rows
 
 
-def at_once(asked: Commit) -> AtOnce:
+def at_once(asked: Commit) -> Statement:
     """The same as one statement."""
     update, values = _run_update(asked)
     rows = [(_step_values(asked.run.id, step), step) for step in asked.steps]
@@ -102,19 +104,21 @@ def _run_update(asked: Commit) -> tuple[str, list[Any]]:
     statement = (
         f"UPDATE runs_run SET event_seq = event_seq + %s{kept}{sets} "
         f"WHERE id = %s AND lease_token = %s AND lease_expires_at IS NOT NULL{condition} "
-        "RETURNING event_seq, pokes, cancel_requested_at, pause_requested_at, lease_expires_at"
+        f"RETURNING {_RETURNED}"
     )
     return statement, [len(asked.events), *lease_values, *values, uuid_in(run.id), run.lease_token, *condition_values]
 
 
 def append_events(cursor: CursorWrapper, run_id: uuid.UUID, events: Sequence[EventRow], extra: RunUpdate) -> None:
     """Append events (and count) inside a transaction that has locked the run's row already."""
-    sets, values = _run_sets(extra)
-    cursor.execute(
-        f"UPDATE runs_run SET event_seq = event_seq + %s{sets} WHERE id = %s RETURNING event_seq",
-        [len(events), *values, uuid_in(run_id)],
-    )
-    (seq,) = cursor.fetchone()
+    sets, extra_values = _run_sets(extra)
+    update = f"UPDATE runs_run SET event_seq = event_seq + %s{sets} WHERE id = %s RETURNING {_RETURNED}"
+    values = [len(events), *extra_values, uuid_in(run_id)]
+    if is_postgres():
+        ask_in_turn([statement_of(update + ", id", values, made=(), changed=(), events=events)])
+        return
+    cursor.execute(update, values)
+    seq = cursor.fetchone()[0]
     _insert_events(cursor, _event_values(run_id, seq - len(events), events))
 
 
