@@ -166,7 +166,7 @@ def _database(url: str) -> dict[str, Any]:
         }
         found["TEST"] = {"NAME": str(HOME / "test.sqlite3")}
     else:
-        found["ENGINE"] = "django.db.backends.postgresql"
+        found["ENGINE"] = "flowforge.core.postgresql"
         found.setdefault("OPTIONS", {})
         found["OPTIONS"] = {"prepare_threshold": 2} | found["OPTIONS"]  # of the engine's own cursors: store/at_once.py
         found["OPTIONS"] |= {

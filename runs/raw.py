@@ -6,13 +6,17 @@ a NamedTuple whose fields are field paths of the model.
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, CharField, FloatField, IntegerField, Model, QuerySet, TextField, UUIDField
 from django.db.models.query import BaseIterable
+
+from flowforge.core.prepared import prepared
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
@@ -42,7 +46,7 @@ class ByKey(Generic[R]):
     def rows(self, key: uuid.UUID) -> list[R]:
         sql, places = self._compiled
         mine = _parameter(key)
-        with connection.cursor() as cursor:
+        with prepared() as cursor:
             cursor.execute(sql, [mine if place is None else place for place in places])
             return [self._row_type(*row) for row in cursor.fetchall()]
 
@@ -54,23 +58,38 @@ class ByKey(Generic[R]):
         return sql, [None if param == placeholder else param for param in params]
 
 
-def insert_rows(instances: Sequence[Model]) -> None:
-    """Insert instances of one model, all of their columns, within a transaction: `bulk_create`, compiled once."""
-    if not instances:
-        return
-    sql, columns = _insert(type(instances[0]))
+def insert_rows(*groups: Sequence[Model]) -> None:
+    """Insert instances, all of their columns, within a transaction: `bulk_create`, compiled once. Each group is of one
+    model; on PostgreSQL they are sent together, and prepared."""
     database = connections[DEFAULT_DB_ALIAS]  # itself: its proxy looks for it at every touch
+    with _sending(database) as cursor:
+        for instances in groups:
+            if instances:
+                _insert_into(cursor, database, instances)
+
+
+def _insert_into(cursor: Any, database: BaseDatabaseWrapper, instances: Sequence[Model]) -> None:
+    sql, columns = _insert(type(instances[0]))
     rows = [
         [value(each) if prepare is None else prepare(value(each), database) for value, prepare in columns]
         for each in instances
     ]
-    with database.cursor() as cursor:
-        if len(rows) == 1:
-            cursor.execute(sql, rows[0])
-        else:
-            cursor.executemany(sql, rows)
+    if len(rows) == 1:
+        cursor.execute(sql, rows[0])
+    else:
+        cursor.executemany(sql, rows)
     for each in instances:
         each._state.adding, each._state.db = False, DEFAULT_DB_ALIAS
+
+
+@contextmanager
+def _sending(database: BaseDatabaseWrapper) -> Iterator[Any]:
+    if database.vendor != "postgresql" or database.queries_logged:
+        with database.cursor() as cursor:
+            yield cursor
+        return
+    with prepared() as cursor, database.wrap_database_errors, database.connection.pipeline():
+        yield cursor
 
 
 @cache

@@ -16,9 +16,10 @@ def prepared() -> Iterator[Any]:
     """A cursor whose statements PostgreSQL plans once for each connection (`prepare_threshold` in settings.py).
 
     Django's own interpolates values on our side, so that each is a new statement: planning one costs more than most
-    take. Texts should be few: what varies in number is one array (`= ANY(%s)`).
+    take. Texts should be few: what varies in number is one array (`= ANY(%s)`). Where queries are logged it is
+    Django's, which does that.
     """
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or connection.queries_logged:
         with connection.cursor() as cursor:
             yield cursor
         return

@@ -142,8 +142,7 @@ def start_runs(
         new = [run for run in new if joined.get(run.id, run.id) == run.id]
         gates.line_up(new)
         events = [_created_event(run) for run in new]
-        insert_rows(new)
-        insert_rows(events)
+        insert_rows(new, events)
         tell_of(workflow.project_id, new, events)
         transaction.on_commit(_accepted)
         bell.drive(*(run.id for run in new if run.wake_at is not None and run.wake_at <= plan.now + RING_BEFORE))
