@@ -10,14 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RadioFilter
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from flowforge.core import clock
 from flowforge.kernel import durations
 from flowforge.kernel.states import LIVE_RUN_STATUSES, RUN_STATUSES
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ManyRowsAdmin, ReadOnlyAdmin
 from runs.models import FailureGroup, Run
 from runs.report import report, seconds_of
 from runs.services import (
@@ -72,7 +71,7 @@ def is_live(run: Run) -> bool:
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(ManyRowsAdmin):
     """Rows of the engine: nobody edits them here."""
 
     list_display = ("shown_run", "shown_status", "shown_project", "trigger_type", "progress", "created_at", "duration")
@@ -83,20 +82,13 @@ class RunAdmin(ReadOnlyAdmin):
         CreatedFilter,
     )
     list_filter_submit = True
-    list_per_page = 50
     search_fields = ("id",)  # makes the box; get_search_results says what is searched
     search_help_text = "Id of a run, or part of a workflow's name"
-    ordering = ("-id",)  # ids rise with time, and their index has the runs of all projects in order
-    sortable_by = ()  # no index has them in any other
-    paginator = InfinitePaginator  # counting a million runs takes longer than showing fifty
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "trace_id", "trigger_type", "trigger_id", "priority", "attempt"),
         *("created_at", "run_at", "started_at", "finished_at", "deadline_at"),
         *("cancel_requested_at", "pause_requested_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="pause",
@@ -210,7 +202,6 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         *("message", "code", "node_id", "workflow", "project", "status", "count"),
         *("first_seen_at", "last_seen_at", "resolved_at", "sample_run_id"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="retry",

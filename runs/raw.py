@@ -88,7 +88,7 @@ def _sending(database: BaseDatabaseWrapper) -> Iterator[Any]:
         with database.cursor() as cursor:
             yield cursor
         return
-    with prepared() as cursor, database.wrap_database_errors, database.connection.pipeline():
+    with prepared() as cursor, database.connection.pipeline():
         yield cursor
 
 

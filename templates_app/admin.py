@@ -8,7 +8,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ProjectRowsAdmin
 from templates_app import present
 from templates_app.constants import CONTENT_FIELDS
 from templates_app.models import StepTemplate
@@ -17,25 +17,18 @@ from templates_app.services.saving import archive_template
 
 
 @admin.register(StepTemplate)
-class StepTemplateAdmin(ReadOnlyAdmin):
+class StepTemplateAdmin(ProjectRowsAdmin):
     """Read-only rows: a template is changed by the API, where it is checked and versioned."""
 
     list_display = ("name", "step_type", "version", "shown_status", "project_name", "updated_at")
     list_filter = (("project", AutocompleteSelectFilter),)
-    list_filter_submit = True
-    list_per_page = 50
     list_select_related = ("project",)
     search_fields = ("name", "description")
     search_help_text = "Part of a name or a description"
-    ordering = ("-created_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "name", "description", "project", "shown_status", "step_type", "version"),
         *("content", "archived_at", "created_at", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="archive",
@@ -52,10 +45,6 @@ class StepTemplateAdmin(ReadOnlyAdmin):
     @admin.display(description="status")
     def shown_status(self, row: StepTemplate) -> SafeString:
         return shown.label("active" if row.archived_at is None else "archived")
-
-    @admin.display(description="project")
-    def project_name(self, row: StepTemplate) -> str:
-        return row.project.name
 
     @admin.display(description="content of the newest version")
     def content(self, row: Any) -> SafeString:

@@ -7,12 +7,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.paginator import InfinitePaginator
 
 from flowforge.core import json
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ManyRowsAdmin, ProjectRowsAdmin
 from webhooks.models import Call, Delivery, Subscription, Webhook
 from webhooks.services.inbound import update_webhook
 from webhooks.services.replaying import replay_one
@@ -23,21 +22,18 @@ _DISABLED = {"enabled": False}
 
 
 @admin.register(Webhook)
-class WebhookAdmin(ReadOnlyAdmin):
+class WebhookAdmin(ProjectRowsAdmin):
     """Addresses at which other systems start runs."""
 
     list_display = ("name", "workflow", "project", "auth", "signature_scheme", "enabled", "last_received_at")
     list_filter = ("enabled", ("workflow", AutocompleteSelectFilter), ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
     list_select_related = ("workflow", "project")
     search_fields = ("id", "name")
-    ordering = ("-created_at", "-id")
     fields = (
         *("id", "name", "project", "workflow", "auth", "signature_scheme", "signature_header"),
         *("event_filter", "input_mapping", "dedupe", "response", "enabled"),
         *("last_received_at", "old_secret_expires_at", "created_at", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="disable",
@@ -61,19 +57,8 @@ class WebhookAdmin(ReadOnlyAdmin):
     )
 
 
-class _ManyRows(ReadOnlyAdmin):
-    """Rows of which there may be millions: never counted, in the order of their ids."""
-
-    list_per_page = 50
-    ordering = ("-id",)
-    sortable_by = ()
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-
-
 @admin.register(Call)
-class CallAdmin(_ManyRows):
+class CallAdmin(ManyRowsAdmin):
     """Calls of webhooks, and what was decided upon each."""
 
     list_display = ("created_at", "webhook", "shown_decision", "reason", "event", "run_id", "size")
@@ -82,7 +67,6 @@ class CallAdmin(_ManyRows):
         *("id", "webhook", "decision", "reason", "detail", "run_id", "replay_of", "verified_by", "event"),
         *("content_type", "headers", "query", "size", "shown_body", "created_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="replay",
@@ -111,20 +95,17 @@ class CallAdmin(_ManyRows):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ReadOnlyAdmin):
+class SubscriptionAdmin(ProjectRowsAdmin):
     """Servers elsewhere that are told of events."""
 
     list_display = ("url", "project", "events", "enabled", "disabled_reason", "failure_count", "failing_since")
     list_filter = ("enabled", ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
     list_select_related = ("project",)
     search_fields = ("id", "url")
-    ordering = ("-created_at", "-id")
     fields = (
         *("id", "url", "project", "workflow", "events", "description", "enabled", "disabled_reason"),
         *("failure_count", "failing_since", "old_secret_expires_at", "created_at", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="test",
@@ -158,7 +139,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(_ManyRows):
+class DeliveryAdmin(ManyRowsAdmin):
     """Events on their way to subscriptions."""
 
     list_display = ("created_at", "event", "subscription", "shown_status", "attempt", "next_attempt_at", "delivered_at")
@@ -167,7 +148,6 @@ class DeliveryAdmin(_ManyRows):
         *("id", "subscription", "event", "status", "attempt", "next_attempt_at", "delivered_at"),
         *("body", "shown_attempts", "created_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="redeliver",

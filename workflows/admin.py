@@ -10,14 +10,13 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesRadioFilter, RadioFilter
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from flowforge.api.caller import Caller
 from flowforge.core.errors import NotFound
 from flowforge.operating.commands import freezing, shown_freeze
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ManyRowsAdmin, ProjectRowsAdmin
 from workflows.constants import DECISIONS
 from workflows.models import TriggerDecision, Workflow, WorkflowVersion
 from workflows.ports import runs_port
@@ -36,21 +35,16 @@ def _set_status(caller: Caller, workflow: Workflow, status: str) -> None:
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(ReadOnlyAdmin):
+class WorkflowAdmin(ProjectRowsAdmin):
     """Read-only rows: a definition is changed by the API, where it is validated and versioned."""
 
     list_display = ("shown_name", "shown_status", "project", "version", "shown_tags", "last_run", "updated_at")
     list_filter = (("status", ChoicesRadioFilter), ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
     list_select_related = ("project",)
-    list_per_page = 50
     search_fields = ("name", "description")
     search_help_text = "Part of a name or a description"
-    ordering = ("-created_at", "-id")
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
+    sortable_by = None  # a project's are few
     fields = ("id", "shown_freeze", "created_at", "updated_at")
-    readonly_fields = fields
     commands = (
         Command(
             name="pause",
@@ -171,25 +165,18 @@ class DecisionFilter(RadioFilter):
 
 
 @admin.register(TriggerDecision)
-class TriggerDecisionAdmin(ReadOnlyAdmin):
+class TriggerDecisionAdmin(ManyRowsAdmin):
     """What triggers did with their ticks, calls and events."""
 
     list_display = ("created_at", "trigger", "shown_decision", "reason", "due_at", "detail")
     list_filter = (DecisionFilter, ("project", AutocompleteSelectFilter))
     list_filter_submit = True
-    list_per_page = 50
     search_fields = ("trigger_id",)
     search_help_text = "Id of a trigger"
-    ordering = ("-id",)  # ids rise with time
-    sortable_by = ()
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "created_at", "project", "trigger_type", "trigger_id"),
         *("decision", "reason", "detail", "due_at", "until_at", "run_id"),
     )
-    readonly_fields = fields
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[TriggerDecision], search_term: str

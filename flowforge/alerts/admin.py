@@ -8,11 +8,11 @@ from flowforge.alerts.models import Alert
 from flowforge.alerts.services.saving import delete_alert, update_alert
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ProjectRowsAdmin
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
+class AlertAdmin(ProjectRowsAdmin):
     """Read-only rows: an alert is changed by the API, where it is checked as a whole."""
 
     list_display = (
@@ -25,20 +25,13 @@ class AlertAdmin(ReadOnlyAdmin):
         "last_triggered_at",
     )
     list_filter = ("enabled", ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
-    list_per_page = 50
     list_select_related = ("workflow", "project")
     search_fields = ("name",)
     search_help_text = "Part of a name"
-    ordering = ("-created_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "name", "project", "workflow", "shown_state", "condition", "value", "severity"),
         *("last_triggered_at", "next_check_at", "error", "error_count", "created_by", "created_at", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="switch_off",
@@ -77,11 +70,3 @@ class AlertAdmin(ReadOnlyAdmin):
     def condition(self, row: Alert) -> str:
         limit = "" if row.metric == "no_run" else f" {row.operator} {row.threshold:g}"
         return f"{row.metric}{limit} in {row.window}"
-
-    @admin.display(description="workflow")
-    def workflow_name(self, row: Alert) -> str:
-        return "all" if row.workflow is None else row.workflow.name
-
-    @admin.display(description="project")
-    def project_name(self, row: Alert) -> str:
-        return row.project.name

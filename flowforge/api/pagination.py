@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -100,8 +100,20 @@ def page_of_merged(querysets: Sequence[QuerySet[Any, Any]], params: PageParams) 
     One query each: each walks its own index, where one query over all of them would have to sort all their rows.
     """
     parts = [_rows(queryset, params, NEWEST_FIRST, ascending=False) for queryset in querysets]
-    merged = heapq.merge(*parts, key=lambda row: _key_of(row, NEWEST_FIRST, querysets[0]), reverse=True)
-    return _page(list(islice(merged, params.limit + 1)), params, NEWEST_FIRST, querysets[0])
+    return _merged(parts, params, querysets[0])
+
+
+def first_page_of(parts: Sequence[Sequence[NamedTuple]], params: PageParams) -> Page:
+    """The first page, newest first, of parts that share no row: of each the newest, one more than the page holds."""
+    return _merged(parts, params, None)
+
+
+def _merged(parts: Sequence[Sequence[Any]], params: PageParams, queryset: QuerySet[Any, Any] | None) -> Page:
+    rows = list(parts[0]) if len(parts) == 1 else []
+    if len(parts) > 1:
+        merged = heapq.merge(*parts, key=lambda row: _key_of(row, NEWEST_FIRST, queryset), reverse=True)
+        rows = list(islice(merged, params.limit + 1))
+    return _page(rows, params, NEWEST_FIRST, queryset)
 
 
 def _ordered(queryset: QuerySet[Any, Any], key: Sequence[str], ascending: bool) -> QuerySet[Any, Any]:
@@ -118,7 +130,7 @@ def _rows(queryset: QuerySet[Any, Any], params: PageParams, key: Sequence[str], 
     return list(ordered[: params.limit + 1])
 
 
-def _page(rows: list[Any], params: PageParams, key: Sequence[str], queryset: QuerySet[Any, Any]) -> Page:
+def _page(rows: list[Any], params: PageParams, key: Sequence[str], queryset: QuerySet[Any, Any] | None) -> Page:
     has_more = len(rows) > params.limit
     rows = rows[: params.limit]
     cursor = _cursor(_key_of(rows[-1], key, queryset), params.listing) if has_more else None
@@ -158,10 +170,11 @@ def _number(name: str, text: str | None, default: int, greatest: int) -> int:
     return int(text)
 
 
-def _key_of(row: Any, key: Sequence[str], queryset: QuerySet[Any, Any]) -> list[Json]:
+def _key_of(row: Any, key: Sequence[str], queryset: QuerySet[Any, Any] | None) -> list[Json]:
     if isinstance(row, Mapping):
         return [row[name] for name in key]
     if isinstance(row, tuple) and not hasattr(row, "_fields"):
+        assert queryset is not None  # noqa: S101  a row of values_list() is one of a queryset's
         columns = list(queryset._fields or ())  # type: ignore[attr-defined]  # how values_list() keeps its columns
         return [row[columns.index(name)] for name in key]
     return [getattr(row, name) for name in key]

@@ -11,31 +11,24 @@ from flowforge.assets.models import Asset, AssetVersion
 from flowforge.assets.selectors import versions_of
 from flowforge.assets.services.saving import delete_asset
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ProjectRowsAdmin
 
 SHOWN_VERSIONS = 20
 
 
 @admin.register(Asset)
-class AssetAdmin(ReadOnlyAdmin):
+class AssetAdmin(ProjectRowsAdmin):
     """Read-only rows: an asset is changed by the API, where its content is checked and counted."""
 
     list_display = ("label", "type", "shown_size", "version", "content_type", "project_name", "updated_at")
     list_filter = ("type", ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
-    list_per_page = 50
     list_select_related = ("project",)
     search_fields = ("label",)
     search_help_text = "Part of a label"
-    ordering = ("-created_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "label", "type", "project", "version", "shown_size", "content_type", "sha256", "metadata"),
         *("shown_versions", "created_by", "created_at", "updated_by", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="remove",
@@ -60,7 +53,3 @@ class AssetAdmin(ReadOnlyAdmin):
         found: list[AssetVersion] = row.newest_versions  # type: ignore[attr-defined]  # set by the line above
         lines = ((one.version, filesizeformat(one.size), one.created_at, one.created_by) for one in found)
         return format_html_join("", "<div>{}: {}, {:%Y-%m-%d %H:%M} UTC, {}</div>", lines)
-
-    @admin.display(description="project")
-    def project_name(self, row: Asset) -> str:
-        return row.project.name

@@ -39,6 +39,7 @@ log = logging.getLogger("flowforge.worker")
 SWITCH_SECONDS = 0.0005  # how long a thread may keep the interpreter while others want it: many wait on each other
 HINTS_KEPT = 64  # that wait for this process's drivers: more are left to other processes
 HINTS_KEPT_ALONE = 10_000
+LAST_HINTS_SECONDS = 1.0  # for those that wait when the process ends
 RESCUERS = 2  # threads for steps of a queue that nobody has come for: what carries hints may carry none
 
 
@@ -122,6 +123,7 @@ class Workers:
             if idle is not None:
                 idle.stop()
         keeper.stop()
+        bell.flush(LAST_HINTS_SECONDS)
         presence.close()
         pools.grow_by(None)
 

@@ -9,29 +9,22 @@ from flowforge.credentials.models import Credential
 from flowforge.credentials.services.saving import delete_credential
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ProjectRowsAdmin
 
 
 @admin.register(Credential)
-class CredentialAdmin(ReadOnlyAdmin):
+class CredentialAdmin(ProjectRowsAdmin):
     """Read-only rows, without the ciphertext: a credential is changed by the API."""
 
     list_display = ("name", "type", "shown_hosts", "shown_status", "project_name", "expires_at", "last_used_at")
     list_filter = (("project", AutocompleteSelectFilter),)
-    list_filter_submit = True
-    list_per_page = 50
     list_select_related = ("project",)
     search_fields = ("name",)
     search_help_text = "Part of a name"
-    ordering = ("-created_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "name", "type", "project", "shown_hosts", "shown_status", "expires_at", "expiry_told_at"),
         *("last_used_at", "created_by", "created_at", "updated_by", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="remove",
@@ -52,7 +45,3 @@ class CredentialAdmin(ReadOnlyAdmin):
     def shown_status(self, row: Credential) -> SafeString:
         expired = row.expires_at is not None and row.expires_at <= clock.now()
         return shown.label("expired" if expired else "active")
-
-    @admin.display(description="project")
-    def project_name(self, row: Credential) -> str:
-        return row.project.name

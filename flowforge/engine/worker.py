@@ -57,7 +57,7 @@ def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
             if not steps:
                 return
             began = time.monotonic()
-            batch = Batch(pulled, results, steps, end_turn)
+            batch = Batch(run, pulled, results, steps, end_turn)
             batch.go()
         if batch.was_abandoned:
             return  # another thread has taken this one's place
@@ -87,8 +87,15 @@ def _turn(last_chance: bool) -> Iterator[Callable[[], None]]:
 class Batch:
     """Claimed steps of one run on their way through one thread."""
 
-    def __init__(self, pulled: Pulling, results: Results, steps: list[StepRow], end_turn: Callable[[], None]) -> None:
-        self.run = pulled.run
+    def __init__(
+        self,
+        run: ClaimedRun,
+        pulled: Pulling,
+        results: Results,
+        steps: list[StepRow],
+        end_turn: Callable[[], None],
+    ) -> None:
+        self.run = run
         self.plan = pulled.plan
         self.results = results
         self._pulled = pulled

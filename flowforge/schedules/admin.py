@@ -21,7 +21,7 @@ from flowforge.schedules.services.manual import trigger_schedule
 from flowforge.schedules.services.saving import delete_schedule, pause_schedule, resume_schedule
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ProjectRowsAdmin, ReadOnlyAdmin
 from workflows import decisions
 
 COMING_SHOWN = 5
@@ -29,27 +29,20 @@ DECISIONS_SHOWN = 20
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ReadOnlyAdmin):
+class ScheduleAdmin(ProjectRowsAdmin):
     """Read-only rows: a schedule is changed by the API, where it is checked as a whole."""
 
     list_display = ("name", "shown_status", "when", "workflow_name", "project_name", "next_run_at", "last_run_at")
     list_filter = ("enabled", ("workflow", AutocompleteSelectFilter), ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
-    list_per_page = 50
     list_select_related = ("workflow", "project")
     search_fields = ("name",)
     search_help_text = "Part of a name"
-    ordering = ("-created_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "name", "workflow", "project", "shown_status", "when", "timezone", "coming", "newest_decisions"),
         *("overlap", "catch_up", "catch_up_window", "jitter", "starts_at", "ends_at", "shown_inputs"),
         *("next_run_at", "last_run_at", "last_due_at", "shown_error", "quarantined_at"),
         *("created_by", "created_at", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="pause",
@@ -98,14 +91,6 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description="when")
     def when(self, row: Schedule) -> str:
         return row.cron or (f"every {row.every}" if row.every else shown.moment(row.at))
-
-    @admin.display(description="workflow")
-    def workflow_name(self, row: Schedule) -> str:
-        return row.workflow.name
-
-    @admin.display(description="project")
-    def project_name(self, row: Schedule) -> str:
-        return row.project.name
 
     @admin.display(description="coming due times")
     def coming(self, row: Schedule) -> str:

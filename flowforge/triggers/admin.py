@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from flowforge.staff import shown
 from flowforge.staff.commands import Command
-from flowforge.staff.pages import ReadOnlyAdmin
+from flowforge.staff.pages import ProjectRowsAdmin
 from flowforge.triggers.constants import LEDGER
 from flowforge.triggers.models import EventTrigger
 from flowforge.triggers.services.saving import delete_trigger, update_trigger
@@ -20,25 +20,18 @@ DECISIONS_SHOWN = 20
 
 
 @admin.register(EventTrigger)
-class EventTriggerAdmin(ReadOnlyAdmin):
+class EventTriggerAdmin(ProjectRowsAdmin):
     """Read-only rows: a trigger is changed by the API, where it is checked as a whole."""
 
     list_display = ("name", "shown_status", "event", "workflow_name", "project_name", "last_fired_at")
     list_filter = ("enabled", ("project", AutocompleteSelectFilter))
-    list_filter_submit = True
-    list_per_page = 50
     list_select_related = ("workflow", "project")
     search_fields = ("name", "event")
     search_help_text = "Part of a name, or of an event's"
-    ordering = ("-created_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         *("id", "name", "project", "workflow", "shown_status", "event", "match", "shown_mapping", "dedupe"),
         *("last_fired_at", "newest_decisions", "created_by", "created_at", "updated_at"),
     )
-    readonly_fields = fields
     commands = (
         Command(
             name="disable",
@@ -72,14 +65,6 @@ class EventTriggerAdmin(ReadOnlyAdmin):
     @admin.display(description="status")
     def shown_status(self, row: EventTrigger) -> SafeString:
         return shown.label("active" if row.enabled else "off")
-
-    @admin.display(description="workflow")
-    def workflow_name(self, row: EventTrigger) -> str:
-        return row.workflow.name
-
-    @admin.display(description="project")
-    def project_name(self, row: EventTrigger) -> str:
-        return row.project.name
 
     @admin.display(description="input mapping")
     def shown_mapping(self, row: EventTrigger) -> SafeString:

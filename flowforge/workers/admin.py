@@ -25,7 +25,6 @@ class WorkerAdmin(ReadOnlyAdmin):
         *("started_at", "heartbeat_at", "swept_at", "draining_at", "stopped_at"),
         *("hints_count", "steps_count", "running_count", "abandoned_count", "oldest_step_at", "shown_pools"),
     )
-    readonly_fields = fields
 
     @admin.display(description="status")
     def shown_standing(self, worker: Worker) -> SafeString:

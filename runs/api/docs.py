@@ -1,10 +1,11 @@
 """What the OpenAPI document says of each operation of this app."""
 
-from typing import Any, Final
+from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter
 
+from flowforge.api.operations import AT, Operation, asked, given, query
 from flowforge.kernel.states import RUN_STATUSES
 from runs.api.serializers import (
     BatchAnswerShown,
@@ -21,13 +22,10 @@ from runs.api.serializers import (
 )
 from runs.constants import DEFAULT_EVENTS, MAX_BATCH, MAX_EVENTS
 
-Operation = dict[str, Any]
-
 RUN = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
 STEP = "01981f5e-2a4b-7f00-9a51-3c5d7e9f1b2d"
 WORKFLOW = "01981f5e-0000-7000-8000-000000000002"
 PROJECT = "01981f5e-0000-7000-8000-000000000001"
-AT = "2026-01-01T12:00:00.123456Z"
 
 _LOG: Final = {"at": AT, "level": "info", "message": "GET https://example.com/2026-01-01: 200"}
 _STEP_SHOWN: Final = {
@@ -105,19 +103,6 @@ _PROBLEM: Final = {
     "code": "invalid",
     "errors": [{"pointer": "/items/1/inputs/day", "code": "required", "detail": "is required"}],
 }
-
-
-def asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True)
-
-
-def given(value: Any, status: str = "200", name: str = "Answer") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
-
-
-def query(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, description=description, required=False, **more)
 
 
 LIST: Final[Operation] = {

@@ -4,7 +4,8 @@ from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
 
-from runs.api.docs import AT, PROJECT, RUN, STEP, WHOLE, WORKFLOW, Operation, asked, given, query
+from flowforge.api.operations import AT, Operation, asked, given, query
+from runs.api.docs import PROJECT, RUN, STEP, WHOLE, WORKFLOW
 from runs.api.serializers import (
     ApprovalShown,
     DecisionBody,

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from runs.api.docs import AT, PENDING, PROJECT, RUN, WHOLE, WORKFLOW, Operation, asked, given
+from flowforge.api.operations import AT, Operation, asked, given
+from runs.api.docs import PENDING, PROJECT, RUN, WHOLE, WORKFLOW
 from runs.api.serializers import (
     BulkBody,
     BulkShown,

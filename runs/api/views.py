@@ -57,6 +57,8 @@ class RunListViews(RunViews):
     def list(
         self, request: Request, workflow_id: uuid.UUID | None = None, project_id: uuid.UUID | None = None
     ) -> HttpResponse:
+        if workflow_id is None and project_id is None and request.GET.keys() <= {"limit"}:
+            return self.ok(selectors.newest_runs(self.caller, page_params(request)))
         runs = selectors.visible_runs(self.caller)
         projects = self.caller.project_ids
         if workflow_id is not None:

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
+from flowforge.api.operations import AT, Operation, asked, given
 from templates_app.api.serializers import (
     NewTemplateBody,
     RenderedStepShown,
@@ -13,10 +14,7 @@ from templates_app.api.serializers import (
     TemplateVersionShown,
 )
 
-Operation = dict[str, Any]
-
 _ID: Final = "01981f5e-0000-7000-8000-000000000009"
-_AT: Final = "2026-01-01T12:00:00.123456Z"
 _CONTENT: Final[dict[str, Any]] = {
     "step_type": "http",
     "config": {
@@ -39,8 +37,8 @@ _SHOWN: Final[dict[str, Any]] = {
     **_ASKED,
     "version": 1,
     "archived": False,
-    "created_at": _AT,
-    "updated_at": _AT,
+    "created_at": AT,
+    "updated_at": AT,
 }
 _VERSION: Final[dict[str, Any]] = {
     "id": "01981f5e-0000-7000-8000-00000000000a",
@@ -49,7 +47,7 @@ _VERSION: Final[dict[str, Any]] = {
     "current": True,
     **_CONTENT,
     "created_by": None,
-    "created_at": _AT,
+    "created_at": AT,
 }
 _RENDERED: Final[dict[str, Any]] = {
     "type": "http",
@@ -62,26 +60,17 @@ _RENDERED: Final[dict[str, Any]] = {
 }
 
 
-def _asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True)
-
-
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
-
-
-LIST: Final[Operation] = {"responses": TemplateShown(many=True), "examples": [_given(_SHOWN)]}
+LIST: Final[Operation] = {"responses": TemplateShown(many=True), "examples": [given(_SHOWN)]}
 CREATE: Final[Operation] = {
     "request": NewTemplateBody,
     "responses": {201: TemplateShown},
-    "examples": [_asked(_ASKED), _given(_SHOWN, "201")],
+    "examples": [asked(_ASKED), given(_SHOWN, "201")],
 }
-RETRIEVE: Final[Operation] = {"responses": TemplateShown, "examples": [_given(_SHOWN)]}
+RETRIEVE: Final[Operation] = {"responses": TemplateShown, "examples": [given(_SHOWN)]}
 PATCH: Final[Operation] = {
     "request": TemplateBody,
     "responses": TemplateShown,
-    "examples": [_asked({"timeout": "1m"}), _given({**_SHOWN, "timeout": "1m", "version": 2})],
+    "examples": [asked({"timeout": "1m"}), given({**_SHOWN, "timeout": "1m", "version": 2})],
 }
 DESTROY: Final[Operation] = {
     "parameters": [OpenApiParameter("force", bool, description="Archive it although workflows use it.")],
@@ -92,7 +81,7 @@ RENDER: Final[Operation] = {
     "operation_id": "templates_render",
     "request": RenderTemplateBody,
     "responses": RenderedStepShown,
-    "examples": [_asked({"parameters": {"day": "{{ inputs.day }}"}}), _given(_RENDERED)],
+    "examples": [asked({"parameters": {"day": "{{ inputs.day }}"}}), given(_RENDERED)],
 }
-VERSIONS: Final[Operation] = {"responses": TemplateVersionShown(many=True), "examples": [_given(_VERSION)]}
-VERSION: Final[Operation] = {"responses": TemplateVersionShown, "examples": [_given(_VERSION)]}
+VERSIONS: Final[Operation] = {"responses": TemplateVersionShown(many=True), "examples": [given(_VERSION)]}
+VERSION: Final[Operation] = {"responses": TemplateVersionShown, "examples": [given(_VERSION)]}

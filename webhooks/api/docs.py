@@ -1,10 +1,10 @@
 """What the OpenAPI document says of inbound webhooks."""
 
-from typing import Any, Final
+from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
+from flowforge.api.operations import AT, Operation, asked, given, query
 from webhooks import constants
 from webhooks.api.serializers import (
     CallReplayBody,
@@ -20,14 +20,11 @@ from webhooks.api.serializers import (
     WebhookShown,
 )
 
-Operation = dict[str, Any]
-
 WEBHOOK: Final = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
 CALL: Final = "01981f5e-5b5c-7d3e-8f9a-0b1c2d3e4f5a"
 RUN: Final = "01981f5e-2a4b-7f00-9a51-3c5d7e9f1b2d"
 WORKFLOW: Final = "01981f5e-0000-7000-8000-000000000002"
 PROJECT: Final = "01981f5e-0000-7000-8000-000000000001"
-AT: Final = "2026-01-01T12:00:00.123456Z"
 
 _RULES: Final = {
     "event_filter": "event == 'push' and payload.ref == 'refs/heads/main'",
@@ -71,19 +68,6 @@ _CALL: Final = {
     "received_at": AT,
 }
 _RECEIPT: Final = {"delivery_id": CALL, "run_id": RUN}
-
-
-def asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True)
-
-
-def given(value: Any, status: str = "200", name: str = "Answer") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
-
-
-def query(name: str, description: str, kind: Any = OpenApiTypes.STR, **more: Any) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, description=description, required=False, **more)
 
 
 LIST: Final[Operation] = {

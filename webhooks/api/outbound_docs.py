@@ -4,8 +4,9 @@ from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
 
+from flowforge.api.operations import AT, Operation, asked, given, query
 from webhooks import constants
-from webhooks.api.docs import AT, PROJECT, RUN, WORKFLOW, Operation, asked, given, query
+from webhooks.api.docs import PROJECT, RUN, WORKFLOW
 from webhooks.api.outbound_serializers import (
     DeliveryInFull,
     DeliveryShown,

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from flowforge.api.operations import Operation, asked, given
 from flowforge.operating.bodies import FREEZE_EXAMPLE, FROZEN_EXAMPLE, THAW_EXAMPLE, FreezeBody, ThawBody
 from workflows.api.serializers import (
     DefinitionBody,
@@ -20,8 +21,6 @@ from workflows.api.serializers import (
     WorkflowRowShown,
     WorkflowShown,
 )
-
-Operation = dict[str, Any]
 
 _IF_MATCH = "Go on only if this is still the workflow's `ETag` (412)."
 _ID = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
@@ -70,14 +69,6 @@ _VERDICT: Final = {
 }
 
 
-def _asked(value: Any, name: str = "Request") -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True)
-
-
-def _given(value: Any, name: str = "Answer", status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
-
-
 def _query(name: str, description: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(name, description=description, required=False, **more)
 
@@ -89,26 +80,26 @@ def _text(description: str, *media_types: str) -> dict[tuple[int, str], OpenApiR
 LIST: Final[Operation] = {
     "parameters": [_query("expand", "`definition`: with the current version's definition.", enum=["definition"])],
     "responses": WorkflowRowShown(many=True),
-    "examples": [_given([_ROW])],
+    "examples": [given([_ROW])],
 }
 CREATE: Final[Operation] = {
     "request": NewWorkflowBody,
     "responses": {201: WorkflowShown},
-    "examples": [_asked({"name": "Daily import", **_DEFINITION}), _given(_WHOLE, status="201")],
+    "examples": [asked({"name": "Daily import", **_DEFINITION}), given(_WHOLE, status="201")],
 }
 RETRIEVE: Final[Operation] = {
     "responses": WorkflowShown,
-    "examples": [_given(_WHOLE)],
+    "examples": [given(_WHOLE)],
 }
 UPDATE: Final[Operation] = {
     "request": WorkflowBody,
     "responses": WorkflowShown,
-    "examples": [_asked({"name": "Daily import", **_DEFINITION}), _given(_WHOLE)],
+    "examples": [asked({"name": "Daily import", **_DEFINITION}), given(_WHOLE)],
 }
 PATCH: Final[Operation] = {
     "request": WorkflowBody,
     "responses": WorkflowShown,
-    "examples": [_asked({"status": "paused"}), _given({**_WHOLE, "status": "paused"})],
+    "examples": [asked({"status": "paused"}), given({**_WHOLE, "status": "paused"})],
 }
 DESTROY: Final[Operation] = {
     "parameters": [_query("force", "Cancel the live runs instead of refusing.", type=bool)],
@@ -119,39 +110,39 @@ DUPLICATE: Final[Operation] = {
     "request": DuplicateBody,
     "responses": {201: WorkflowShown},
     "examples": [
-        _asked({"name": "Daily import, north"}),
-        _given({**_WHOLE, "name": "Daily import, north", "version": 1}, status="201"),
+        asked({"name": "Daily import, north"}),
+        given({**_WHOLE, "name": "Daily import, north", "version": 1}, status="201"),
     ],
 }
 ROLLBACK: Final[Operation] = {
     "parameters": [OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description=_IF_MATCH)],
     "request": RollbackBody,
     "responses": WorkflowShown,
-    "examples": [_asked({"version": 2}), _given({**_WHOLE, "version": 4})],
+    "examples": [asked({"version": 2}), given({**_WHOLE, "version": 4})],
 }
 FREEZE: Final[Operation] = {
     "operation_id": "workflows_freeze",
     "request": FreezeBody,
     "responses": WorkflowShown,
-    "examples": [_asked(FREEZE_EXAMPLE), _given({**_WHOLE, "freeze": FROZEN_EXAMPLE})],
+    "examples": [asked(FREEZE_EXAMPLE), given({**_WHOLE, "freeze": FROZEN_EXAMPLE})],
 }
 THAW: Final[Operation] = {
     "operation_id": "workflows_thaw",
     "request": ThawBody,
     "responses": WorkflowShown,
     "examples": [
-        _asked(THAW_EXAMPLE),
-        _given({**_WHOLE, "freeze": {**FROZEN_EXAMPLE, "status": "thawing", "until": None, "rate": "10/m"}}),
+        asked(THAW_EXAMPLE),
+        given({**_WHOLE, "freeze": {**FROZEN_EXAMPLE, "status": "thawing", "until": None, "rate": "10/m"}}),
     ],
 }
 VERSIONS: Final[Operation] = {
     "responses": VersionRowShown(many=True),
-    "examples": [_given([_VERSION])],
+    "examples": [given([_VERSION])],
 }
 VERSION: Final[Operation] = {
     "parameters": [_query("diff", "Compare with the current version.", type=bool)],
     "responses": VersionShown,
-    "examples": [_given({**_VERSION, "definition": _DEFINITION})],
+    "examples": [given({**_VERSION, "definition": _DEFINITION})],
 }
 GRAPH: Final[Operation] = {
     "parameters": [
@@ -159,13 +150,13 @@ GRAPH: Final[Operation] = {
         _query("run_id", "A run of this workflow.", type={"type": "string", "format": "uuid"}),
     ],
     "responses": {(200, "application/json"): dict, **_text("The picture.", "image/svg+xml", "text/plain")},
-    "examples": [_given({"nodes": [], "edges": []})],
+    "examples": [given({"nodes": [], "edges": []})],
 }
 _FILE_TYPES: Final = ("application/json", "application/yaml")
 EXPORT: Final[Operation] = {
     "parameters": [_query("format", "Of the file.", enum=["yaml", "json"])],
     "responses": {(200, kind): OpenApiResponse(dict, description="The file.") for kind in _FILE_TYPES},
-    "examples": [_given({"name": "Daily import", "tags": [], "status": "active", "definition": _DEFINITION})],
+    "examples": [given({"name": "Daily import", "tags": [], "status": "active", "definition": _DEFINITION})],
 }
 _IMPORT_BODY: Final = {
     "type": "object",
@@ -192,24 +183,24 @@ IMPORT: Final[Operation] = {
             request_only=True,
             media_type="application/json",
         ),
-        _given([{"id": _ID, "name": "Daily import", "action": "created", "version": 1}]),
+        given([{"id": _ID, "name": "Daily import", "action": "created", "version": 1}]),
     ],
 }
 VALIDATE: Final[Operation] = {
     "request": ValidateBody,
     "responses": VerdictShown,
-    "examples": [_asked({"nodes": [{"id": "fetch", "type": "htp"}], "edges": []}), _given(_VERDICT)],
+    "examples": [asked({"nodes": [{"id": "fetch", "type": "htp"}], "edges": []}), given(_VERDICT)],
 }
 VALIDATE_SAVED: Final[Operation] = {
     "request": DefinitionBody,
     "responses": VerdictShown,
-    "examples": [_asked({"nodes": [{"id": "fetch", "type": "htp"}]}), _given(_VERDICT)],
+    "examples": [asked({"nodes": [{"id": "fetch", "type": "htp"}]}), given(_VERDICT)],
 }
 STEP_TYPES: Final[Operation] = {
     "parameters": [_query("project_id", "Whose `allowed_step_types` hold.")],
     "responses": StepTypeShown(many=True),
     "examples": [
-        _given(
+        given(
             [
                 {
                     "name": "transform",

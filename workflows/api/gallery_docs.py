@@ -1,10 +1,10 @@
 """What the OpenAPI document says of the gallery's operations beside the docstrings of the actions."""
 
-from typing import Any, Final
+from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from workflows.api import docs
+from flowforge.api.operations import Operation, given
 from workflows.api.serializers import GalleryItemShown, GalleryRowShown, InstallBody, WorkflowShown
 
 _ROW: Final = {
@@ -47,29 +47,25 @@ _INSTALLED: Final = {
 }
 
 
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
-
-
-LIST: Final[docs.Operation] = {
+LIST: Final[Operation] = {
     "parameters": [
         OpenApiParameter("tag", description="Those with this tag.", required=False),
         OpenApiParameter("step_type", description="Those that use this step type.", required=False),
     ],
     "responses": GalleryRowShown(many=True),
-    "examples": [_given([_ROW])],
+    "examples": [given([_ROW])],
 }
-RETRIEVE: Final[docs.Operation] = {
+RETRIEVE: Final[Operation] = {
     "operation_id": "gallery_retrieve",
     "responses": GalleryItemShown,
-    "examples": [_given(_WHOLE)],
+    "examples": [given(_WHOLE)],
 }
-INSTALL: Final[docs.Operation] = {
+INSTALL: Final[Operation] = {
     "operation_id": "gallery_install",
     "request": InstallBody,
     "responses": {201: WorkflowShown},
     "examples": [
         OpenApiExample("Request", value={"name": "Review of orders"}, request_only=True),
-        _given(_INSTALLED, "201"),
+        given(_INSTALLED, "201"),
     ],
 }

@@ -2,13 +2,9 @@
 
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiExample
-
 from flowforge.alerts.api.serializers import AlertBody, AlertShown, NewAlertBody
+from flowforge.api.operations import AT, Operation, asked, given
 
-Operation = dict[str, Any]
-
-_AT: Final = "2026-01-01T12:00:00.123456Z"
 _ASKED: Final[dict[str, Any]] = {
     "workflow_id": "01981f5e-0000-7000-8000-000000000002",
     "name": "Imports fail",
@@ -27,30 +23,21 @@ _SHOWN: Final[dict[str, Any]] = {
     "value": 0.05,
     "last_triggered_at": None,
     "error": None,
-    "created_at": _AT,
-    "updated_at": _AT,
+    "created_at": AT,
+    "updated_at": AT,
 }
 
 
-def _asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True)
-
-
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
-
-
-LIST: Final[Operation] = {"responses": AlertShown(many=True), "examples": [_given(_SHOWN)]}
+LIST: Final[Operation] = {"responses": AlertShown(many=True), "examples": [given(_SHOWN)]}
 CREATE: Final[Operation] = {
     "request": NewAlertBody,
     "responses": {201: AlertShown},
-    "examples": [_asked(_ASKED), _given({**_SHOWN, "value": None}, "201")],
+    "examples": [asked(_ASKED), given({**_SHOWN, "value": None}, "201")],
 }
-RETRIEVE: Final[Operation] = {"responses": AlertShown, "examples": [_given(_SHOWN)]}
+RETRIEVE: Final[Operation] = {"responses": AlertShown, "examples": [given(_SHOWN)]}
 PATCH: Final[Operation] = {
     "request": AlertBody,
     "responses": AlertShown,
-    "examples": [_asked({"threshold": 0.5}), _given({**_SHOWN, "threshold": 0.5})],
+    "examples": [asked({"threshold": 0.5}), given({**_SHOWN, "threshold": 0.5})],
 }
 DESTROY: Final[Operation] = {"responses": {204: None}}

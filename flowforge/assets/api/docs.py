@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
+from flowforge.api.operations import AT, Operation, asked, given
 from flowforge.assets.api.serializers import (
     AssetBody,
     AssetRow,
@@ -15,9 +16,6 @@ from flowforge.assets.api.serializers import (
     RenderedShown,
 )
 
-Operation = dict[str, Any]
-
-_AT: Final = "2026-01-01T12:00:00.123456Z"
 _ASKED: Final[dict[str, Any]] = {
     "type": "prompt",
     "label": "Summary of an order",
@@ -34,8 +32,8 @@ _ROW: Final[dict[str, Any]] = {
     "size": 59,
     "sha256": "9b2b1c0c36a5ab1c2a4b7f8a44e0bd2d1f3c5e6a7b8c9d0e1f2a3b4c5d6e7f80",
     "content_type": "text/plain",
-    "created_at": _AT,
-    "updated_at": _AT,
+    "created_at": AT,
+    "updated_at": AT,
 }
 _SHOWN: Final = {**_ROW, "content": _ASKED["content"], "variables": ["customer", "words"]}
 _VERSION: Final = {
@@ -44,15 +42,6 @@ _VERSION: Final = {
 }
 _FILE: Final = {"type": "string", "format": "binary"}
 _TEXT: Final = {"type": "string"}
-
-
-def _asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True, media_type="application/json")
-
-
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
 
 
 def _form(required: list[str], **fields: Any) -> dict[str, Any]:
@@ -67,28 +56,28 @@ def _query(name: str, description: str, kind: type) -> OpenApiParameter:
 _BESIDE: Final = {"content_type": _TEXT, "sha256": _TEXT}
 _NEW_FORM: Final = _form(["type", "label"], type=_TEXT, label=_TEXT, metadata=_TEXT, project_id=_TEXT, **_BESIDE)
 
-LIST: Final[Operation] = {"responses": AssetRow(many=True), "examples": [_given(_ROW)]}
+LIST: Final[Operation] = {"responses": AssetRow(many=True), "examples": [given(_ROW)]}
 CREATE: Final[Operation] = {
     "request": {"application/json": NewAssetBody, "multipart/form-data": _NEW_FORM},
     "responses": {201: AssetShown},
-    "examples": [_asked(_ASKED), _given(_SHOWN, "201")],
+    "examples": [asked(_ASKED), given(_SHOWN, "201")],
 }
-RETRIEVE: Final[Operation] = {"responses": AssetShown, "examples": [_given(_SHOWN)]}
+RETRIEVE: Final[Operation] = {"responses": AssetShown, "examples": [given(_SHOWN)]}
 PATCH: Final[Operation] = {
     "request": {
         "application/json": AssetBody,
         "multipart/form-data": _form([], label=_TEXT, metadata=_TEXT, **_BESIDE),
     },
     "responses": AssetShown,
-    "examples": [_asked({"label": "Summary"}), _given({**_SHOWN, "label": "Summary"})],
+    "examples": [asked({"label": "Summary"}), given({**_SHOWN, "label": "Summary"})],
 }
 DESTROY: Final[Operation] = {"responses": {204: None}}
 RENDER: Final[Operation] = {
     "request": RenderBody,
     "responses": RenderedShown,
     "examples": [
-        _asked({"variables": {"customer": "Ada", "words": 50}}),
-        _given({"text": "Summarise the order of Ada in 50 words.", "variables": ["customer", "words"], "version": 1}),
+        asked({"variables": {"customer": "Ada", "words": 50}}),
+        given({"text": "Summarise the order of Ada in 50 words.", "variables": ["customer", "words"], "version": 1}),
     ],
 }
 _BINARY: Final = OpenApiResponse({"type": "string", "format": "binary"}, description="The content.")
@@ -109,15 +98,15 @@ UPLOAD: Final[Operation] = {
     "request": {"application/json": ContentBody, "multipart/form-data": _form([], **_BESIDE)},
     "responses": {201: AssetShown, 200: OpenApiResponse(AssetShown, description="It is the content already.")},
     "examples": [
-        _asked({"content": "Summarise {{ text }}."}),
-        _given({**_SHOWN, "version": 2}, "201"),
-        _given(_SHOWN),
+        asked({"content": "Summarise {{ text }}."}),
+        given({**_SHOWN, "version": 2}, "201"),
+        given(_SHOWN),
     ],
 }
 REPLACE: Final[Operation] = {
     "parameters": [_query("sha256", "Of the content, in hexadecimal: 422 if other bytes have come.", str)],
     "request": {"application/octet-stream": _FILE, "multipart/form-data": _form([], **_BESIDE)},
     "responses": AssetShown,
-    "examples": [_given({**_SHOWN, "version": 2})],
+    "examples": [given({**_SHOWN, "version": 2})],
 }
-VERSIONS: Final[Operation] = {"responses": AssetVersionShown(many=True), "examples": [_given(_VERSION)]}
+VERSIONS: Final[Operation] = {"responses": AssetVersionShown(many=True), "examples": [given(_VERSION)]}

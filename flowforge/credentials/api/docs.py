@@ -2,13 +2,9 @@
 
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiExample
-
+from flowforge.api.operations import AT, Operation, asked, given
 from flowforge.credentials.api.serializers import CredentialBody, CredentialShown, NewCredentialBody
 
-Operation = dict[str, Any]
-
-_AT: Final = "2026-01-01T12:00:00.123456Z"
 _ASKED: Final[dict[str, Any]] = {
     "name": "orders_api",
     "type": "token",
@@ -24,30 +20,21 @@ _SHOWN: Final[dict[str, Any]] = {
     "hosts": ["api.example.com", "*.example.org"],
     "expires_at": "2027-01-01T00:00:00.000000Z",
     "last_used_at": None,
-    "created_at": _AT,
-    "updated_at": _AT,
+    "created_at": AT,
+    "updated_at": AT,
 }
 
 
-def _asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True)
-
-
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
-
-
-LIST: Final[Operation] = {"responses": CredentialShown(many=True), "examples": [_given(_SHOWN)]}
+LIST: Final[Operation] = {"responses": CredentialShown(many=True), "examples": [given(_SHOWN)]}
 CREATE: Final[Operation] = {
     "request": NewCredentialBody,
     "responses": {201: CredentialShown},
-    "examples": [_asked(_ASKED), _given(_SHOWN, "201")],
+    "examples": [asked(_ASKED), given(_SHOWN, "201")],
 }
-RETRIEVE: Final[Operation] = {"responses": CredentialShown, "examples": [_given(_SHOWN)]}
+RETRIEVE: Final[Operation] = {"responses": CredentialShown, "examples": [given(_SHOWN)]}
 PATCH: Final[Operation] = {
     "request": CredentialBody,
     "responses": CredentialShown,
-    "examples": [_asked({"data": {"token": "the next token"}}), _given(_SHOWN)],
+    "examples": [asked({"data": {"token": "the next token"}}), given(_SHOWN)],
 }
 DESTROY: Final[Operation] = {"responses": {204: None}}

@@ -4,18 +4,16 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from flowforge.api.operations import AT, Operation
 from flowforge.engine.api.serializers import LimitShown, RunExplanationShown
-
-Operation = dict[str, Any]
 
 _RUN: Final = "01981f5e-0000-7000-8000-000000000003"
 _PROJECT: Final = "01981f5e-0000-7000-8000-000000000001"
-_AT: Final = "2026-01-01T12:00:00.123456Z"
 _CAUSE: Final = {
     "code": "concurrency_limit",
     "message": "As many runs of the project are running as its max_concurrent_runs allows.",
     "holder": {"type": "run", "id": _RUN},
-    "since": _AT,
+    "since": AT,
     "until": None,
     "position": 3,
     "step": None,
@@ -28,7 +26,7 @@ _LIMIT: Final = {
     "limit": "20",
     "occupied": 20,
     "waiting": 7,
-    "holders": [{"type": "run", "id": _RUN, "since": _AT}],
+    "holders": [{"type": "run", "id": _RUN, "since": AT}],
     "free_at": None,
 }
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from flowforge.api.operations import Operation
 from flowforge.operating.bodies import FREEZE_EXAMPLE, FROZEN_EXAMPLE, THAW_EXAMPLE, FreezeBody, ThawBody
 from flowforge.projects.api.serializers import (
     ApiKeyShown,
@@ -18,8 +19,6 @@ from flowforge.projects.api.serializers import (
     RefreshBody,
     RotationBody,
 )
-
-Operation = dict[str, Any]
 
 _KEY_ID = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
 _PROJECT_ID = "01981f5e-0000-7000-8000-000000000001"

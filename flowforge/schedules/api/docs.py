@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter
 
+from flowforge.api.operations import AT, Operation, asked, given
 from flowforge.schedules.api.serializers import (
     BackfillBody,
     BackfillShown,
@@ -21,14 +22,11 @@ from flowforge.schedules.api.serializers import (
 from flowforge.schedules.constants import MAX_PREVIEW
 from workflows.bodies import DecisionShown
 
-Operation = dict[str, Any]
-
 _SCHEDULE: Final = "01981f5e-0000-7000-8000-000000000004"
 _WORKFLOW: Final = "01981f5e-0000-7000-8000-000000000002"
 _PROJECT: Final = "01981f5e-0000-7000-8000-000000000001"
 _RUN: Final = "01981f5e-2a4b-7c3d-8e9f-0a1b2c3d4e5f"
 _BACKFILL: Final = "01981f5e-0000-7000-8000-000000000005"
-_AT: Final = "2026-01-01T12:00:00.123456Z"
 _DUE: Final = "2026-01-02T05:30:00.000000Z"
 _ASKED: Final[dict[str, Any]] = {
     "workflow_id": _WORKFLOW,
@@ -64,8 +62,8 @@ _SHOWN: Final[dict[str, Any]] = {
     "last_due_at": None,
     "error": None,
     "quarantined_at": None,
-    "created_at": _AT,
-    "updated_at": _AT,
+    "created_at": AT,
+    "updated_at": AT,
 }
 _PREVIEWED: Final = {
     "due_at": "2026-03-29T01:00:00.000000Z",
@@ -75,7 +73,7 @@ _PREVIEWED: Final = {
 }
 _DECIDED: Final = {
     "id": _RUN,
-    "at": _AT,
+    "at": AT,
     "decision": "skipped",
     "reason": "overlap",
     "detail": "",
@@ -106,7 +104,7 @@ _BACKFILLED: Final = {
     "started": 1,
     "skipped": 1,
     "rejected": 0,
-    "created_at": _AT,
+    "created_at": AT,
     "finished_at": None,
 }
 _SIMULATION: Final = {
@@ -128,67 +126,58 @@ _PLAYED: Final = {
 _STARTED: Final = {"id": _RUN, "workflow_id": _WORKFLOW, "trigger": {"type": "schedule", "id": _SCHEDULE}}
 
 
-def _asked(value: Any) -> OpenApiExample:
-    return OpenApiExample("Request", value=value, request_only=True)
-
-
-def _given(value: Any, status: str = "200") -> OpenApiExample:
-    """Of a list, the value of one item."""
-    return OpenApiExample("Answer", value=value, response_only=True, status_codes=[status])
-
-
-LIST: Final[Operation] = {"responses": ScheduleShown(many=True), "examples": [_given(_SHOWN)]}
+LIST: Final[Operation] = {"responses": ScheduleShown(many=True), "examples": [given(_SHOWN)]}
 CREATE: Final[Operation] = {
     "request": NewScheduleBody,
     "responses": {201: ScheduleShown},
-    "examples": [_asked(_ASKED), _given(_SHOWN, "201")],
+    "examples": [asked(_ASKED), given(_SHOWN, "201")],
 }
-RETRIEVE: Final[Operation] = {"responses": ScheduleShown, "examples": [_given(_SHOWN)]}
+RETRIEVE: Final[Operation] = {"responses": ScheduleShown, "examples": [given(_SHOWN)]}
 PATCH: Final[Operation] = {
     "request": ScheduleBody,
     "responses": ScheduleShown,
-    "examples": [_asked({"cron": "0 7 * * *"}), _given({**_SHOWN, "cron": "0 7 * * *"})],
+    "examples": [asked({"cron": "0 7 * * *"}), given({**_SHOWN, "cron": "0 7 * * *"})],
 }
 DESTROY: Final[Operation] = {"responses": {204: None}}
 PAUSE: Final[Operation] = {
     "request": EmptyBody,
     "responses": ScheduleShown,
-    "examples": [_given({**_SHOWN, "enabled": False, "status": "paused", "next_run_at": None})],
+    "examples": [given({**_SHOWN, "enabled": False, "status": "paused", "next_run_at": None})],
 }
-RESUME: Final[Operation] = {"request": EmptyBody, "responses": ScheduleShown, "examples": [_given(_SHOWN)]}
+RESUME: Final[Operation] = {"request": EmptyBody, "responses": ScheduleShown, "examples": [given(_SHOWN)]}
 TRIGGER: Final[Operation] = {
     "request": TriggerBody,
     "responses": {202: OpenApiTypes.OBJECT},
-    "examples": [_asked({"inputs": {"region": "us"}}), _given(_STARTED, "202")],
+    "examples": [asked({"inputs": {"region": "us"}}), given(_STARTED, "202")],
 }
 PREVIEW: Final[Operation] = {
     "parameters": [
         OpenApiParameter("count", OpenApiTypes.INT, description=f"1 to {MAX_PREVIEW}; 5 by default.", required=False)
     ],
     "responses": PreviewShown(many=True),
-    "examples": [_given(_PREVIEWED)],
+    "examples": [given(_PREVIEWED)],
 }
-EXPLAIN: Final[Operation] = {"responses": ExplanationShown, "examples": [_given(_EXPLAINED)]}
-DECISIONS: Final[Operation] = {"responses": DecisionShown(many=True), "examples": [_given(_DECIDED)]}
+EXPLAIN: Final[Operation] = {"responses": ExplanationShown, "examples": [given(_EXPLAINED)]}
+DECISIONS: Final[Operation] = {"responses": DecisionShown(many=True), "examples": [given(_DECIDED)]}
 SIMULATE: Final[Operation] = {
     "operation_id": "schedules_simulate",
     "request": SimulateBody,
     "responses": SimulatedShown(many=True),
-    "examples": [_asked(_SIMULATION), _given(_PLAYED)],
+    "examples": [asked(_SIMULATION), given(_PLAYED)],
 }
 BACKFILL: Final[Operation] = {
     "operation_id": "schedules_backfill",
     "request": BackfillBody,
     "responses": {202: BackfillShown},
     "examples": [
-        _asked({"from": "2026-01-01T00:00:00Z", "to": "2026-01-08T00:00:00Z"}),
-        _given(_BACKFILLED, "202"),
+        asked({"from": "2026-01-01T00:00:00Z", "to": "2026-01-08T00:00:00Z"}),
+        given(_BACKFILLED, "202"),
     ],
 }
-BACKFILLS: Final[Operation] = {"responses": BackfillShown(many=True), "examples": [_given(_BACKFILLED)]}
-BACKFILL_READ: Final[Operation] = {"responses": BackfillShown, "examples": [_given(_BACKFILLED)]}
+BACKFILLS: Final[Operation] = {"responses": BackfillShown(many=True), "examples": [given(_BACKFILLED)]}
+BACKFILL_READ: Final[Operation] = {"responses": BackfillShown, "examples": [given(_BACKFILLED)]}
 BACKFILL_CANCEL: Final[Operation] = {
     "request": EmptyBody,
     "responses": BackfillShown,
-    "examples": [_given({**_BACKFILLED, "status": "cancelled", "finished_at": _AT})],
+    "examples": [given({**_BACKFILLED, "status": "cancelled", "finished_at": AT})],
 }

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -101,3 +102,25 @@ def test_a_broker_that_is_away_is_waited_for_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(core_bell, "_away_until", 0.0)  # its time is up
     core_bell.drive_now(new_id())
     assert tried == [DRIVE, DRIVE]
+
+
+@pytest.mark.parametrize(
+    ("embedded", "broker", "works", "elsewhere"),
+    [
+        (True, "inproc://", True, False),
+        (False, "redis://127.0.0.1/0", False, False),
+        (False, "redis://127.0.0.1/0", True, True),
+        (False, "amqp://127.0.0.1", False, True),
+    ],
+)
+def test_who_holds_leases_waits_for_no_broker(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, embedded: bool, broker: str, works: bool, elsewhere: bool
+) -> None:
+    """A worker's hints are carried by a thread of their own; a request carries its one itself, where that ends."""
+    settings.EMBEDDED, settings.BROKER_URL = embedded, broker
+    monkeypatch.setattr(core_bell, "_rescuers", [lambda *_: False] if works else [])
+    carried: list[str] = []
+    monkeypatch.setattr(core_bell, "_ringer", SimpleNamespace(put=lambda *_: carried.append("elsewhere")))
+    monkeypatch.setattr(core_bell, "_send_to_broker", lambda *_: carried.append("here"))
+    core_bell.drive_now(new_id())
+    assert carried == ["elsewhere" if elsewhere else "here"]

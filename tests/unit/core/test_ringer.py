@@ -46,3 +46,20 @@ def test_of_too_many_the_oldest_are_lost() -> None:
     answers.set()
     assert done.wait(30)
     assert carried == ["in hand", *map(str, range(1, ringer.KEPT)), "last"]
+
+
+def test_who_ends_waits_until_all_is_carried() -> None:
+    answers, carried = threading.Event(), []
+
+    def carry(name: str, _args: list[str], _queue: str) -> None:
+        answers.wait(30)
+        carried.append(name)
+
+    made = Ringer(carry)
+    assert made.flush(0.0), "nothing was rung"
+    made.put("one", [], "")
+    made.put("two", [], "")
+    assert not made.flush(0.02), "but not for ever"
+    answers.set()
+    assert made.flush(30)
+    assert carried == ["one", "two"]
