@@ -22,6 +22,7 @@ from flowforge.engine.execution import Execution, attempt
 from flowforge.engine.items import frees_item
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
+from flowforge.engine.pace import BATCH_SECONDS
 from flowforge.engine.plan import steps_named
 from flowforge.engine.pulling import Pulling, pulling
 from flowforge.engine.scope import Results, item_of
@@ -34,6 +35,7 @@ from flowforge.operating.selectors import engine_paused
 from runs.scope import scope_of
 
 COMMIT_WINDOW_SECONDS = 0.02  # results wait at most so long for company
+OVERDUE_SECONDS = 2 * BATCH_SECONDS  # what has not begun by then is handed back
 TURN_SECONDS = 5.0  # a turn ends after a moment: who has waited for so long goes without one
 
 Settle = Callable[[Sequence[Settlement]], list[Settlement]]
@@ -61,7 +63,8 @@ def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
             batch.go()
         if batch.was_abandoned:
             return  # another thread has taken this one's place
-        pulled.plan.pace.batch_took(queue, len(steps), time.monotonic() - began)
+        if batch.attempted:
+            pulled.plan.pace.batch_took(queue, batch.attempted, time.monotonic() - began)
 
 
 @contextmanager
@@ -103,20 +106,24 @@ class Batch:
         self._lock = threading.Lock()  # against the keeper, which may relieve us
         self._waiting = steps[::-1]
         self._done: list[tuple[StepRow, Result]] = []
+        self.attempted = 0  # of the steps, by this thread
         self.was_abandoned = False  # this thread came back from a step that was ended without it
 
     def go(self) -> None:
         self.results.load(
             {name for row in self._waiting for name in steps_named(self.plan.config(self.plan.node(row)))}
         )
-        last_commit = time.monotonic()
+        began = last_commit = time.monotonic()
         while True:
             if pools.draining.is_set():
                 self.relieve()  # what has not begun is the next process's
+            elif self.attempted and time.monotonic() - began > OVERDUE_SECONDS:
+                self._hand_back()  # they are not as short as those were by which we have claimed
             with self._lock:
                 if not self._waiting:
                     break
                 row = self._waiting.pop()
+            self.attempted += 1
             result = self._attempt(row)
             with self._lock:
                 self._done.append((row, result))
@@ -128,14 +135,18 @@ class Batch:
     def relieve(self) -> None:
         """Called by the keeper when the step that runs now is long: others' results and turns must not wait for it."""
         self._end_turn()
+        self._hand_back()
+        # the keeper has others to look after: it drives nothing, and waits for nothing
+        self._commit(settle=self._pulled.settle_now, drive=bell.drive_now)
+
+    def _hand_back(self) -> None:
+        """What has not begun goes to others: nobody extends its leases."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
         if waiting:
             step_store.hand_back(self.run.id, waiting, clock.now())
             queue = self._pulled.queue
             bell.work_now(self.run.id, queue, min(len(waiting), pools.width(queue)))
-        # the keeper has others to look after: it drives nothing, and waits for nothing
-        self._commit(settle=self._pulled.settle_now, drive=bell.drive_now)
 
     def _attempt(self, row: StepRow) -> Result:
         execution = Execution(self.run, self.plan, self.plan.node(row), row)

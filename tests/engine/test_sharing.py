@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from django.db import DataError, connection
 
+from flowforge.engine import worker
 from flowforge.engine.pace import BATCH_SECONDS, MAX_BATCH, Pace
 from flowforge.engine.plan import plan_of
 from flowforge.engine.pulling import Pulling, pulling
 from flowforge.engine.sharing import Shared
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
-from runs.models import StepRun
+from runs.models import Run, RunEvent, StepRun
 from tests.engine.conftest import Flow, effect
+from tests.support.step_types import Effect
 
 MakeFlow = Callable[..., Flow]
 WAIT_SECONDS = 30.0
@@ -112,6 +114,22 @@ def test_few_steps_go_to_many_threads(fan: Pulling) -> None:
 def test_steps_that_are_too_short_for_that_go_to_few(fan: Pulling) -> None:
     plan_of(fan.run.version_id).pace.batch_took("default", 1, 0.01)
     assert [len(hand) for hand in fan._claim_for([8, 8, 8])] == [5 + 0, 5, 2]
+
+
+@pytest.mark.django_db
+def test_steps_that_take_longer_than_thought_go_to_others(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread extends the lease of the step that it does, not of those that have to wait for it."""
+    monkeypatch.setattr(worker, "OVERDUE_SECONDS", 0.0)
+    made = flow(nodes=[effect(f"s{place}") for place in range(6)], config={"max_concurrency": 50})
+    run = made.start()
+    plan_of(run.version_id).pace.batch_took("default", 4, 0.0)
+    made.drain()
+    assert Run.objects.get(pk=run.pk).status == "completed"
+    assert dict(Effect.seen) == {(str(run.pk), f"s{place}"): 1 for place in range(6)}
+    assert not StepRun.objects.filter(run_id=run.pk).exclude(attempt=1).exists()
+    reasons = [event.data.get("reason") for event in RunEvent.objects.filter(run_id=run.pk, event="step.retrying")]
+    assert reasons
+    assert set(reasons) == {"handed_back"}
 
 
 @pytest.mark.django_db

@@ -171,23 +171,18 @@ def flush_logs(run_id: uuid.UUID, step: StepRow, inputs: Json, events: Sequence[
 
 def hand_back(run_id: uuid.UUID, steps: Sequence[StepRow], now: datetime) -> None:
     """Let others have steps that were claimed but not begun: as if they had never been claimed."""
+    let_go = (
+        "UPDATE runs_steprun SET status = 'retrying', attempt = attempt - 1, lease_expires_at = NULL, "
+        "available_at = %s WHERE id = %s AND lease_token = %s AND status = 'running' RETURNING 1"
+    )
     with write() as cursor:
         if not _lock_run(cursor, run_id):
             return
-        for step in steps:
-            cursor.execute(
-                "UPDATE runs_steprun SET status = 'retrying', attempt = attempt - 1, lease_expires_at = NULL, "
-                "available_at = %s WHERE id = %s AND lease_token = %s AND status = 'running'",
-                [time_in(now), uuid_in(step.id), step.lease_token],
-            )
-            if cursor.rowcount:
-                event = EventRow(
-                    at=now,
-                    event="step.retrying",
-                    step_id=step.id,
-                    data={**step.told, "attempt": step.attempt - 1, "reason": "handed_back"},
-                )
-                append_events(cursor, run_id, [event], RunUpdate(columns={"wake_at": now}))
+        asked = [(let_go, [time_in(now), uuid_in(step.id), step.lease_token]) for step in steps]
+        back = [step for step, rows in zip(steps, ask_in_turn(asked), strict=True) if rows]
+        if back:
+            events = [_handed_back_event(step, now) for step in back]
+            append_events(cursor, run_id, events, RunUpdate(columns={"wake_at": now}))
 
 
 def any_live(run_id: uuid.UUID, node_ids: Collection[str] | None) -> bool:
@@ -219,6 +214,11 @@ def _some_live(run_id: uuid.UUID, node_ids: set[str] | None) -> bool:
             if any(node_ids is None or node_id in node_ids for (node_id,) in cursor.fetchall()):
                 return True
     return False
+
+
+def _handed_back_event(step: StepRow, now: datetime) -> EventRow:
+    data = {**step.told, "attempt": step.attempt - 1, "reason": "handed_back"}
+    return EventRow(at=now, event="step.retrying", step_id=step.id, data=data)
 
 
 def started_event(step: StepRow, now: datetime) -> EventRow:
