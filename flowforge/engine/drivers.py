@@ -41,7 +41,8 @@ class Drivers:
                 if remaining <= 0:
                     return False
                 self._taken.wait(remaining)
-            self._hints[run_id] = None
+            if run_id not in self._urgent:
+                self._hints[run_id] = None
         self._wake()
         return True
 
@@ -59,7 +60,7 @@ class Drivers:
     # --- for convoys ----------------------------------------------------------------------------------------------
 
     def take(self, most: int) -> tuple[list[Rider], list[uuid.UUID]]:
-        """Runs to go on with, then hints, no more than `most` together."""
+        """Runs to go on with, then hints, each once, no more than `most` together."""
         with self._lock:
             riders = [self._riders.popleft() for _ in range(min(most, len(self._riders)))]
             hints = list(islice(chain(self._urgent, self._hints), most - len(riders)))

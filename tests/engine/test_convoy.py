@@ -21,7 +21,7 @@ from flowforge.engine.pace import Pace
 from flowforge.engine.plan import plan_of
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, RunUpdate
-from flowforge.engine.store.together import commit_together
+from flowforge.engine.store.together import claim_together, commit_together
 from runs.models import Run, StepRun
 from tests.engine.conftest import Flow, chain, effect, events, fresh, statuses, step
 from tests.support.clock import FrozenClock
@@ -172,6 +172,18 @@ def test_a_run_that_someone_has_is_poked(flow: MakeFlow, drivers: Drivers, threa
     threads.begin()
     assert (fresh(held).status, fresh(held).pokes) == ("pending", 1)
     assert fresh(free).status == "completed"
+
+
+@pytest.mark.django_db
+def test_a_run_that_is_hinted_both_ways_is_driven_once(flow: MakeFlow, drivers: Drivers, threads: Threads) -> None:
+    """By the sweep and by whoever has something for it: of two drives under one lease one would let the run go while
+    the other does its step, whose result would be lost."""
+    [run] = start(flow(chain(effect("a"))), drivers, 1)
+    assert drivers.hint_first(run.pk)
+    assert drivers.hint(run.pk)
+    assert drivers.take(10) == ([], [run.pk])
+    claimed = claim_together([run.pk, run.pk], "me", clock.now(), settings.LEASE_SECONDS)
+    assert [each.id for each in claimed] == [run.pk]
 
 
 @pytest.mark.django_db

@@ -24,7 +24,12 @@ Row = tuple[Any, ...]
 
 
 def claim_together(run_ids: Sequence[uuid.UUID], owner: str, now: datetime, lease_seconds: float) -> list[ClaimedRun]:
-    """Take the leases of those of these runs that are to be had; whoever has another is poked, as by `claim_run`."""
+    """Take the leases of those of these runs that are to be had; whoever has another is poked, as by `claim_run`.
+
+    Each is given once, however often it is named: of two who drive a run by one lease, one would let it go while the
+    other does its step.
+    """
+    run_ids = list(dict.fromkeys(run_ids))
     if len(run_ids) == 1:
         found = claim_run(run_ids[0], owner, now, lease_seconds)
         return [] if found is None else [found]
