@@ -35,6 +35,7 @@ from flowforge.engine.journal import attempt_of
 from flowforge.engine.keeper import keeper
 from flowforge.engine.outcomes import Result, conclude
 from flowforge.engine.presence import PROCESS_NAME
+from flowforge.engine.pulling import threads_on
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store.admission import cancel_reason
 from flowforge.engine.store.rows import ClaimedRun, Commit, Committed, LeaseLost, Poked, StaleState, StepRow
@@ -296,11 +297,13 @@ class Drive(HeldRun):
         return next_wake(self.state, clock.now(), again_after)
 
     def _hint(self, due: list[StepState]) -> None:
-        """Wake as many workers of each queue as there are steps for them. Where steps have been hinted before and
-        nobody came, it may be the queue: runs whose alarms ring in time are never found by the sweep."""
+        """Wake as many workers of each queue as there are steps for them, beside those who are at it and will ask for
+        more, but one at least: other processes may have nothing to do. Where steps have been hinted before and nobody
+        came, it may be the queue: runs whose alarms ring in time are never found by the sweep."""
         late = clock.now() - AGAIN_AFTER
         if any(step.available_at is not None and step.available_at <= late for step in due):
             bell.note_overdue(self.run.id)
         wanted = Counter((self.plan.queue(step.node), step.is_last_chance) for step in due)
         for (queue, last_chance), count in wanted.items():
-            bell.work_now(self.run.id, queue, min(count, pools.width(queue)), last_chance=last_chance)
+            idle = max(1, pools.width(queue) - threads_on(self.run, queue))
+            bell.work_now(self.run.id, queue, min(count, idle), last_chance=last_chance)

@@ -7,7 +7,8 @@ they would mostly wait for each other.
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -35,8 +36,20 @@ class Pulling:
         self.run = run
         self.plan: Plan = plan_of(run.version_id)
         self.queue = queue
+        self.threads = 0  # that pull by now
         self._claim_shared = Shared(self._claim_for)
         self._settle_shared = Shared(self._settle_for)
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """A thread that pulls until it finds nothing."""
+        with _lock:
+            self.threads += 1
+        try:
+            yield
+        finally:
+            with _lock:
+                self.threads -= 1
 
     def claim(self) -> list[StepRow]:
         """As many ready steps as are worth claiming at once; none if there are none."""
@@ -96,6 +109,13 @@ class Pulling:
 
 _lock = threading.Lock()
 _here: "WeakValueDictionary[tuple[uuid.UUID, int, str], Pulling]" = WeakValueDictionary()
+
+
+def threads_on(run: ClaimedRun, queue: str) -> int:
+    """How many threads of this process pull steps of a run: each asks for more once it has done what it has."""
+    with _lock:
+        found = _here.get((run.id, run.attempt, queue))
+        return 0 if found is None else found.threads
 
 
 def pulling(run: ClaimedRun, queue: str) -> Pulling:

@@ -52,7 +52,12 @@ def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
     if run is None:
         return
     pulled = pulling(run, queue)
-    results = Results(run_id)
+    with pulled.one_more():
+        _pull(run, pulled, last_chance)
+
+
+def _pull(run: ClaimedRun, pulled: Pulling, last_chance: bool) -> None:
+    results = Results(run.id)
     while not pools.draining.is_set() and not engine_paused():
         with _turn(last_chance) as end_turn:
             steps = pulled.claim_last_chance() if last_chance else pulled.claim()
@@ -64,7 +69,7 @@ def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
         if batch.was_abandoned:
             return  # another thread has taken this one's place
         if batch.attempted:
-            pulled.plan.pace.batch_took(queue, batch.attempted, time.monotonic() - began)
+            pulled.plan.pace.batch_took(pulled.queue, batch.attempted, time.monotonic() - began)
 
 
 @contextmanager
