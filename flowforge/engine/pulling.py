@@ -7,8 +7,7 @@ they would mostly wait for each other.
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -36,20 +35,24 @@ class Pulling:
         self.run = run
         self.plan: Plan = plan_of(run.version_id)
         self.queue = queue
-        self.threads = 0  # that pull by now
+        self._threads: set[int] = set()
         self._claim_shared = Shared(self._claim_for)
         self._settle_shared = Shared(self._settle_for)
 
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """A thread that pulls until it finds nothing."""
+    def at_it(self, thread: int) -> None:
+        """This thread (its ident) asks for steps, now and again once it has done those."""
         with _lock:
-            self.threads += 1
-        try:
-            yield
-        finally:
-            with _lock:
-                self.threads -= 1
+            self._threads.add(thread)
+
+    def away(self, thread: int) -> None:
+        """It has found none, or sits in a long one."""
+        with _lock:
+            self._threads.discard(thread)
+
+    @property
+    def threads(self) -> int:
+        """How many are at it."""
+        return len(self._threads)
 
     def claim(self) -> list[StepRow]:
         """As many ready steps as are worth claiming at once; none if there are none."""
@@ -112,10 +115,10 @@ _here: "WeakValueDictionary[tuple[uuid.UUID, int, str], Pulling]" = WeakValueDic
 
 
 def threads_on(run: ClaimedRun, queue: str) -> int:
-    """How many threads of this process pull steps of a run: each asks for more once it has done what it has."""
+    """How many threads of this process are at a run's steps: each asks for more once it has done what it has."""
     with _lock:
         found = _here.get((run.id, run.attempt, queue))
-        return 0 if found is None else found.threads
+    return 0 if found is None else found.threads
 
 
 def pulling(run: ClaimedRun, queue: str) -> Pulling:

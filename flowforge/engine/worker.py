@@ -52,13 +52,16 @@ def work(run_id: uuid.UUID, queue: str, *, last_chance: bool = False) -> None:
     if run is None:
         return
     pulled = pulling(run, queue)
-    with pulled.one_more():
+    try:
         _pull(run, pulled, last_chance)
+    finally:
+        pulled.away(threading.get_ident())
 
 
 def _pull(run: ClaimedRun, pulled: Pulling, last_chance: bool) -> None:
     results = Results(run.id)
     while not pools.draining.is_set() and not engine_paused():
+        pulled.at_it(threading.get_ident())
         with _turn(last_chance) as end_turn:
             steps = pulled.claim_last_chance() if last_chance else pulled.claim()
             if not steps:
@@ -108,6 +111,7 @@ class Batch:
         self.results = results
         self._pulled = pulled
         self._end_turn = end_turn
+        self._thread = threading.get_ident()
         self._lock = threading.Lock()  # against the keeper, which may relieve us
         self._waiting = steps[::-1]
         self._done: list[tuple[StepRow, Result]] = []
@@ -140,18 +144,21 @@ class Batch:
     def relieve(self) -> None:
         """Called by the keeper when the step that runs now is long: others' results and turns must not wait for it."""
         self._end_turn()
-        self._hand_back()
+        self._pulled.away(self._thread)
+        if not self._hand_back():  # as many were hinted as had nothing to do: now there is one less
+            bell.work_now(self.run.id, self._pulled.queue)
         # the keeper has others to look after: it drives nothing, and waits for nothing
         self._commit(settle=self._pulled.settle_now, drive=bell.drive_now)
 
-    def _hand_back(self) -> None:
-        """What has not begun goes to others: nobody extends its leases."""
+    def _hand_back(self) -> bool:
+        """What has not begun goes to others, as nobody extends its leases; whether there was any."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
         if waiting:
             step_store.hand_back(self.run.id, waiting, clock.now())
             queue = self._pulled.queue
             bell.work_now(self.run.id, queue, min(len(waiting), pools.width(queue)))
+        return bool(waiting)
 
     def _attempt(self, row: StepRow) -> Result:
         execution = Execution(self.run, self.plan, self.plan.node(row), row)

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from django.db import DataError, connection
 
-from flowforge.engine import worker
+from flowforge.engine import driver, pools, worker
+from flowforge.engine.keeper import FLUSH_AFTER_SECONDS, keeper
 from flowforge.engine.pace import BATCH_SECONDS, MAX_BATCH, Pace
 from flowforge.engine.plan import plan_of
-from flowforge.engine.pulling import Pulling, pulling
+from flowforge.engine.pulling import Pulling, pulling, threads_on
 from flowforge.engine.sharing import Shared
 from flowforge.engine.store import runs as run_store
 from flowforge.engine.store import steps as step_store
 from runs.models import Run, RunEvent, StepRun
-from tests.engine.conftest import Flow, effect
+from tests.engine.conftest import Flow, effect, statuses
 from tests.support.step_types import Effect
 
 MakeFlow = Callable[..., Flow]
@@ -173,3 +174,41 @@ def test_no_statement_of_the_engine_reads_a_whole_table(flow: MakeFlow) -> None:
             cursor.execute(f"EXPLAIN (GENERIC_PLAN) {statement}")
             plan = "\n".join(line for (line,) in cursor.fetchall())
             assert "Seq Scan on runs_" not in plan, f"{statement}\n{plan}"
+
+
+@pytest.mark.django_db
+def test_as_many_are_hinted_as_have_nothing_to_do(flow: MakeFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is at a run's steps asks for more. One is hinted in any case: other processes may be idle."""
+    made = flow(nodes=[effect(f"s{place}") for place in range(12)], config={"max_concurrency": 50})
+    hinted = []
+    for busy in (0, pools.width("default") - 3, 100):
+        run = made.start()
+        monkeypatch.setattr(driver, "threads_on", lambda _run, _queue, busy=busy: busy)
+        made.answer(made.bell.rings.pop())
+        hinted.append(len(made.bell.worked))
+        made.bell.rings.clear()
+        assert statuses(run) == {f"s{place}": "pending" for place in range(12)}
+    assert hinted == [12, 3, 1]
+
+
+@pytest.mark.django_db
+def test_who_sits_in_a_long_step_passes_the_hint_on(flow: MakeFlow) -> None:
+    made = flow(nodes=[effect(f"s{place}") for place in range(12)], config={"max_concurrency": 50})
+    run = made.start()
+    made.answer(made.bell.rings.pop())
+    made.bell.rings.clear()
+    counts: list[tuple[int, int]] = []
+
+    def meanwhile(_context: Any) -> None:
+        claimed = run_store.read_run(run.id)
+        assert claimed is not None
+        before = threads_on(claimed, "default")
+        if not counts:
+            keeper.run_once(time.monotonic() + FLUSH_AFTER_SECONDS)
+        counts.append((before, threads_on(claimed, "default")))
+
+    Effect.before = meanwhile
+    worker.work(run.id, "default")
+    assert counts[0] == (1, 0)
+    assert made.bell.worked == [(run.id, "default")]
+    assert set(counts[1:]) == {(1, 1)}, "it came back"
