@@ -47,7 +47,7 @@ class Slow:
             found.append(pool.submit(self.shared, number))
             until = time.monotonic() + WAIT_SECONDS
             while len(self.asked) + len(self.shared._waiting) < count + 1 and time.monotonic() < until:
-                time.sleep(0.001)
+                self.opened.wait(0.001)
         self.opened.set()
         return found
 

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from flowforge.assets.storage.base import Store, StoreFailed
 from flowforge.assets.storage.local import LocalStore
+from flowforge.assets.storage.objects import RemoteStore
 
 __all__ = ["Store", "StoreFailed", "store"]
 
@@ -34,8 +35,6 @@ def store_of(url: str, home: Path) -> Store:
         return LocalStore(Path(unquote(parts.path)))
     if parts.scheme not in ("s3", "gs", "az") or not parts.netloc:
         raise ValueError("write file:///its/path, s3://bucket, gs://bucket or az://container, each with a prefix")
-    from flowforge.assets.storage.objects import RemoteStore  # its library is large, and seldom wanted
-
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     plain = str(options.get("endpoint", "")).startswith("http://")
     return RemoteStore(urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), options, plain=plain)
