@@ -111,8 +111,8 @@ def in_list(values: Sequence[Any]) -> str:
 
 
 def chosen_by(query: str) -> str:
-    """A condition for the rows whose ids a query gives. PostgreSQL looks an array up in the index, however few rows
-    the table seemed to have when it planned the statement; a join it may make by reading the whole table."""
+    """A condition for the rows whose ids a query gives. Of an array PostgreSQL expects ten ids, and looks them up
+    (`random_page_cost` in settings.py); a join it may make by reading the whole table."""
     return f"id = ANY(ARRAY({query}))" if is_postgres() else f"id IN ({query})"
 
 
